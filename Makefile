@@ -1,0 +1,58 @@
+# culpa: `make demo` and `make test` are all the set-up a fresh machine needs.
+# PYTHON=... picks another interpreter; .venv is built once and rebuilt when pyproject.toml or constraints.txt change.
+
+PYTHON ?= $(firstword $(foreach p,python3.11 python3 python,$(shell $(p) -c \
+	'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export SCARF_NO_ANALYTICS := true
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types bench format
+
+help:
+	@echo "make demo    run culpa on real data with planted errors, and say where to look"
+	@echo "make test    run every test"
+	@echo "make lint    check format, style and the direction of imports"
+	@echo "make types   check types (mypy, strict)"
+	@echo "make bench   measure detection and speed against other tools"
+	@echo "make format  rewrite the format"
+
+demo: .venv/installed
+	@$(BIN)/python -m culpa.flows.demo
+
+test: .venv/installed
+	@$(BIN)/python -m pytest $(PYTEST)
+
+lint: .venv/installed
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports
+
+# Type checkers do not follow an editable package-dir mapping: show them the layout as a folder of links.
+types: .venv/installed
+	@mkdir -p .types/culpa
+	@for p in flows tasks influence; do ln -sfn ../../$$p .types/culpa/$$p; done
+	@MYPYPATH=.types $(BIN)/python -m mypy -p culpa.flows -p culpa.tasks -p culpa.influence
+
+bench: .venv/installed-bench
+	@$(BIN)/python -m tests.benchmarks
+
+format: .venv/installed
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+.venv/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "culpa needs Python 3.11 or newer; found none. Try: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing culpa into .venv (once; a few minutes)"
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+.venv/installed-bench: .venv/installed
+	@$(PIP) --editable '.[bench]'
+	@touch $@

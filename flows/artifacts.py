@@ -1,0 +1,45 @@
+"""What a flow leaves in Prefect's interface: the run's summary in markdown and a table of its most suspicious rows."""
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from culpa.flows.result import Result
+from culpa.tasks.summary import most_suspicious
+
+
+def leave_artifacts(result: Result) -> None:
+    """Write both, under keys of the data set, so that Prefect shows their history."""
+    name = "".join(letter if letter.isalnum() else "-" for letter in result.dataset.lower()).strip("-")
+    rows = most_suspicious(result.store, result.run_id)
+    create_table_artifact(
+        rows, key=f"culpa-flagged-{name}", description=f"the most suspicious rows of run {result.run_id}"
+    )
+    create_markdown_artifact(as_markdown(result), key=f"culpa-summary-{name}", description=f"run {result.run_id}")
+
+
+def as_markdown(result: Result) -> str:
+    """The result as a page."""
+    lines = [
+        f"# {result.dataset}: run {result.run_id}",
+        "",
+        f"{result.rows:,} rows, {result.unlabelled:,} without a label.",
+    ]
+    if result.unchanged:
+        lines += ["", "Nothing changed since the last time."]
+    if result.clean is not None:
+        lines += ["", f"Kept {result.kept:,}, dropped {result.dropped:,}, relabelled {result.relabelled:,}."]
+    lines += ["", "| tag | rows |", "|---|---|", *(f"| {tag} | {count:,} |" for tag, count in result.tags.items())]
+    lines += [
+        "",
+        "| step | seconds |",
+        "|---|---|",
+        *(f"| {step} | {took:.1f} |" for step, took in result.seconds.items()),
+    ]
+    places = (
+        ("clean", result.clean),
+        ("quarantine", result.quarantine),
+        ("manifest", result.manifest),
+        ("store", result.store),
+    )
+    lines += ["", *(f"* {what}: `{place}`" for what, place in places if place is not None)]
+    lines += ["", *(f"* warning: {warning}" for warning in result.warnings)]
+    return "\n".join(lines)

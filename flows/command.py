@@ -1,0 +1,63 @@
+"""The command `culpa`. Exit codes: 0 done, 1 failed, 2 bad input, 3 a guard or the gate refused.
+
+Only what `--help` needs is imported here; Prefect, scikit-learn and DuckDB come with the command that uses them.
+"""
+
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError
+
+from culpa.flows import review, run
+from culpa.flows.quiet import be_quiet
+from culpa.tasks.errors import BadInput, CulpaError, Refused
+
+DONE, FAILED, BAD_INPUT, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
+
+app = App(
+    name="culpa",
+    version=version("culpa"),
+    help="Find the training rows that are to blame, tag them, let people overrule the tags, write the cleaned table.",
+    help_epilogue="Exit codes: 0 done, 1 failed, 2 bad input, 3 refused by a guard or the gate.",
+)
+for command in (run.clean, run.flag, run.publish, review.decide, review.explain, review.runs, review.sql):
+    app.command(command)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """The entry point: run one command and leave with its exit code."""
+    be_quiet()
+    sys.exit(answer(sys.argv[1:] if words is None else words))
+
+
+def answer(words: Sequence[str]) -> int:
+    """Run one command; say what went wrong in one line on standard error."""
+    try:
+        app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        return DONE
+    except (BadInput, CycloptsError) as error:
+        return _complain(words, error, BAD_INPUT)
+    except Refused as error:
+        return _complain(words, error, REFUSED)
+    except CulpaError as error:
+        return _complain(words, error, FAILED)
+    except KeyboardInterrupt:
+        return _complain(words, "interrupted; nothing half done was left behind", INTERRUPTED)
+    except Exception as error:
+        traceback.print_exc()
+        return _complain(words, f"{type(error).__name__}: {error}", FAILED)
+
+
+def _complain(words: Sequence[str], error: object, code: int) -> int:
+    message = " ".join(str(error).split())
+    print(f"culpa: {message}", file=sys.stderr)
+    if "--json" in words:
+        print(json.dumps({"error": message, "exit_code": code}, indent=2))
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""The command line's options for a story: the fields of Settings again, with their descriptions as help."""
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from culpa.flows.signature import keywords
+from culpa.tasks.settings import Settings
+
+Plain = Annotated[
+    bool, Parameter(negative="", show_default=False, help="run without an orchestrator: no server is started")
+]
+Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False, help="print the result as JSON")]
+
+
+def takes_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `(source, plain, json_output, **options)` the fields of Settings as its options."""
+    own = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
+        for name, annotation in (("plain", Plain), ("json_output", Json))
+    ]
+    parameters = [_with_help(parameter) for parameter in keywords()] + own
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
+
+
+def _with_help(parameter: inspect.Parameter) -> inspect.Parameter:
+    shown = parameter.default not in (None, ())
+    about = Parameter(help=Settings.model_fields[parameter.name].description, negative="", show_default=shown)
+    kind = inspect.Parameter.POSITIONAL_ONLY if parameter.name == "source" else parameter.kind
+    return parameter.replace(annotation=Annotated[parameter.annotation, about], kind=kind)

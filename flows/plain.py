@@ -1,0 +1,34 @@
+"""The story without an orchestrator: the same calls as the flows, no server is started and Prefect is not imported.
+
+from culpa.flows.plain import clean
+result = clean("train.parquet", label="label")
+"""
+
+from pathlib import Path
+from typing import Any
+
+from culpa.flows.result import Result
+from culpa.flows.story import Steps, clean_table, earlier_run, flag_table, publish_run
+from culpa.tasks.ingest import ingest
+from culpa.tasks.publish import publish as publish_step
+from culpa.tasks.score import score
+from culpa.tasks.settings import Source, read_settings
+from culpa.tasks.tag import tag
+from culpa.tasks.train import train
+
+STEPS = Steps(ingest, train, score, tag, publish_step)
+
+
+def flag(source: Source, **options: Any) -> Result:
+    """Score and tag every row; nothing is dropped. The options are the fields of Settings."""
+    return flag_table(read_settings(source, **options), STEPS)
+
+
+def clean(source: Source, **options: Any) -> Result:
+    """Flag, then publish: write the cleaned table. The options are the fields of Settings."""
+    return clean_table(read_settings(source, **options), STEPS)
+
+
+def publish(run: str, *, store: Path = Path("culpa.duckdb"), out: Path | None = None, **guards: Any) -> Result:
+    """Write the cleaned table of a run that was flagged before; the guards are max_drop and max_drop_per_class."""
+    return publish_run(earlier_run(store, run), STEPS, out, **guards)

@@ -1,0 +1,34 @@
+"""The flow `publish`: the tags and people's decisions of one run become files."""
+
+from pathlib import Path
+
+from prefect import flow
+
+from culpa.flows.artifacts import leave_artifacts
+from culpa.flows.result import Result
+from culpa.flows.story import earlier_run, publish_run
+from culpa.flows.tracked import TRACKED
+
+
+@flow(name="culpa-publish", flow_run_name="publish {run}")
+def publish(
+    run: str,
+    *,
+    store: Path = Path("culpa.duckdb"),
+    out: Path | None = None,
+    max_drop: float | None = None,
+    max_drop_per_class: float | None = None,
+) -> Result:
+    """Apply the tags and people's decisions of a flagged run, and write the cleaned table.
+
+    Args:
+        run: the run's id, or the beginning of it
+        store: the DuckDB file with every score, tag and decision
+        out: the cleaned file; default: where the run was published before, else beside its source
+        max_drop: refuse to publish if a larger share would go; default: the run's own setting
+        max_drop_per_class: the same for every single class
+    """
+    guards = {"max_drop": max_drop, "max_drop_per_class": max_drop_per_class}
+    result = publish_run(earlier_run(store, run), TRACKED, out, **guards)
+    leave_artifacts(result)
+    return result

@@ -1,0 +1,121 @@
+"""What several proxies together think of every row: calibrated, averaged, and judged against the given labels.
+
+Each proxy's out-of-sample probabilities are calibrated to the truth (`suspicion.calibrate`), then plainly averaged:
+weights by accuracy or log-loss on noisy labels were measured to be no better. One noise model judges the average.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from culpa.influence.rows import Rows
+from culpa.influence.suspicion import calibrate, fit_noise, judge, judge_targets
+from culpa.influence.suspicion.calibrate import sharpen
+
+Array = NDArray[np.float64]
+Outcomes = Mapping[
+    str, Array
+]  # proxy -> (rows, classes) probabilities or (rows, 1) predictions that never saw their row
+
+__all__ = ["Outcomes", "View", "agreement", "average", "look"]
+
+
+@dataclass(frozen=True)
+class View:
+    """The proxies' joint opinion of every row's label."""
+
+    outcomes: Outcomes
+    expected: Array  # (rows, classes) calibrated average probabilities, or (rows, 1) average predictions
+    suspicion: Array  # (rows,) high = suspicious
+    probability_wrong: Array  # (rows,)
+    suggested: NDArray[Any]  # (rows,) class codes, or expected targets
+    suggested_probability: Array  # (rows,) NaN for regression
+    log_likelihoods: Array  # (rows,) of the given labels, nats: how well this view explains what is written in the data
+    contradicted: NDArray[
+        np.bool_
+    ]  # (rows,) the average prefers another class; regression: studentised residual above 3
+    margin: Array  # (rows,) how strongly it does, before any noise model
+    sharpening: Mapping[str, float]  # proxy -> calibration of its probabilities; empty for regression
+    report: dict[str, object]
+
+
+def look(outcomes: Outcomes, rows: Rows) -> View:
+    """The joint view of these proxies' out-of-sample outcomes."""
+    return _look_at_targets(outcomes, rows) if not rows.classes else _look_at_classes(outcomes, rows)
+
+
+def _look_at_classes(outcomes: Outcomes, rows: Rows) -> View:
+    calibrations = {name: calibrate(found, rows.labels) for name, found in outcomes.items()}
+    expected = average([sharpen(found, calibrations[name].sharpening) for name, found in outcomes.items()])
+    noise = fit_noise(expected, rows.labels)
+    judged = judge(expected, rows.labels, noise)
+    margin = _margins(expected, rows.labels)
+    likelihoods = np.log(np.einsum("mk,mk->m", expected, noise.matrix[:, rows.labels].T))
+    report = {
+        "calibration": {name: vars(found) for name, found in calibrations.items()},
+        "noise_matrix": noise.matrix.tolist() if rows.classes <= 100 else None,
+        "noise_trust": noise.trust,
+        "expected_wrong": float(judged.probability_wrong.sum()),
+        "agreement": agreement({name: _margins(found, rows.labels) for name, found in outcomes.items()}),
+    }
+    return View(
+        outcomes,
+        expected,
+        **vars(judged),
+        log_likelihoods=likelihoods,
+        contradicted=margin > 0,
+        margin=margin,
+        sharpening={name: found.sharpening for name, found in calibrations.items()},
+        report=report,
+    )
+
+
+def _look_at_targets(outcomes: Outcomes, rows: Rows) -> View:
+    expected = average(list(outcomes.values()))
+    judged = judge_targets(expected[:, 0], rows.labels)
+    residuals = {name: np.abs(found[:, 0] - rows.labels) for name, found in outcomes.items()}
+    return View(
+        outcomes,
+        expected,
+        judged.suspicion,
+        judged.probability_wrong,
+        suggested=expected[:, 0],
+        suggested_probability=np.full(len(rows), np.nan),
+        log_likelihoods=judged.log_likelihoods,
+        contradicted=judged.suspicion > 3,
+        margin=judged.suspicion,
+        sharpening={},
+        report={
+            "residual_scale": judged.scale,
+            "wrong_rate": judged.wrong_rate,
+            "expected_wrong": float(judged.probability_wrong.sum()),
+            "agreement": agreement(residuals),
+        },
+    )
+
+
+def average(parts: list[Array]) -> Array:
+    """Plain mean of equally shaped arrays."""
+    total = parts[0].astype(np.float64)
+    for part in parts[1:]:
+        total = total + part
+    return total / len(parts)
+
+
+def agreement(opinions: Mapping[str, Array]) -> dict[str, float]:
+    """Spearman correlation of every two proxies' opinions of the rows, 1 = they order them alike."""
+    return {f"{a}~{b}": float(spearmanr(opinions[a], opinions[b]).statistic) for a, b in combinations(opinions, 2)}
+
+
+def _margins(probabilities: Array, labels: NDArray[np.int64]) -> Array:
+    """Log of the likeliest other class over the given one, (rows,), nats."""
+    logs = np.log(probabilities.clip(1e-12))
+    own = logs[np.arange(len(labels)), labels].copy()
+    logs[np.arange(len(labels)), labels] = -np.inf
+    margins: Array = logs.max(axis=1) - own
+    return margins

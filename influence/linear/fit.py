@@ -1,0 +1,90 @@
+"""The optimum of a linear model: mean loss + sum of penalty * weights^2 / 2.
+
+Small models by Newton's method with the exact Hessian. Many rows are not needed to know the Hessian well enough: the
+model is first fitted on a sample, whose inverse Hessian then turns cheap full gradients (the chord method) for as
+long as that shrinks them. Large models by scipy's L-BFGS.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from culpa.influence.linear.exact import hessian, invert
+from culpa.influence.linear.problem import Problem
+
+__all__ = ["fit_weights"]
+
+Weights = NDArray[np.float64]  # (outputs, features + 1), the intercept last
+
+SAMPLE_OF = 5  # every fifth row settles the Hessian well enough to start from,
+LEAST_SAMPLE = 4_000  # as long as these are left
+NEWTON_PARAMETERS = 3_000  # above it an inverse costs more than the L-BFGS iterations it saves
+MOST_STEPS = 100
+SHRINKS = 0.4  # a chord step must shrink the gradient at least by this factor, else the Hessian is computed anew
+
+
+def fit_weights(problem: Problem, start: Weights | None = None) -> Weights:
+    """Weights at the optimum, (outputs, features + 1).
+
+    Newton's method ends with a largest gradient below 1e-6 (float32) or 1e-9 (float64), L-BFGS where rounding no longer
+    lets the loss fall: near 1e-5 or 1e-7, which moves scores in their third digit.
+    """
+    shape = (problem.head.outputs, len(problem.penalty))
+    weights = np.zeros(shape) if start is None else start.copy()
+    if weights.size > NEWTON_PARAMETERS:
+        return _quasi_newton(problem, weights)
+    inverse = None
+    if len(problem) >= SAMPLE_OF * LEAST_SAMPLE:
+        sample = problem.every(SAMPLE_OF)
+        weights = fit_weights(sample, weights)
+        inverse = invert(hessian(sample, weights)) * (len(sample) / len(problem))
+    return _newton(problem, weights, inverse)
+
+
+def _tolerance(problem: Problem) -> float:
+    return 1e-9 if problem.features.dtype == np.float64 else 1e-6
+
+
+def _newton(problem: Problem, weights: Weights, inverse: NDArray[np.float64] | None) -> Weights:
+    """Newton's method; an inverse Hessian serves for as long as its steps shrink the gradient well."""
+    loss, gradient = problem.objective(weights)
+    for _ in range(MOST_STEPS):
+        size = np.abs(gradient).max()
+        if size < _tolerance(problem):
+            break
+        fresh = inverse is None
+        if inverse is None:
+            inverse = invert(hessian(problem, weights))
+        step = len(problem) * (inverse @ gradient.ravel()).reshape(weights.shape)
+        moved = _descend(problem, weights, step, loss, size)
+        if moved is None and fresh:
+            break  # rounding is all that is left to gain
+        if moved is not None:
+            weights, loss, gradient = moved
+        if moved is None or np.abs(gradient).max() > SHRINKS * size:
+            inverse = None
+    return weights
+
+
+def _descend(
+    problem: Problem, weights: Weights, step: Weights, loss: float, size: float
+) -> tuple[Weights, float, Weights] | None:
+    """The first of the steps 1, 1/2, 1/4 ... that lowers the loss or halves the gradient; None when none does."""
+    for halvings in range(12):
+        tried = weights - step / 2**halvings
+        new_loss, gradient = problem.objective(tried)
+        if new_loss < loss or np.abs(gradient).max() < size / 2:
+            return tried, new_loss, gradient
+    return None
+
+
+def _quasi_newton(problem: Problem, weights: Weights) -> Weights:
+    """L-BFGS for models whose Hessian is too large to factorise at every step."""
+
+    def value(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        loss, gradient = problem.objective(flat.reshape(weights.shape))
+        return loss, gradient.ravel()
+
+    options = {"maxiter": 1_000, "maxfun": 2_000, "gtol": _tolerance(problem), "ftol": 1e-12}
+    found = minimize(value, weights.ravel(), jac=True, method="L-BFGS-B", options=options)
+    return np.asarray(found.x, np.float64).reshape(weights.shape)

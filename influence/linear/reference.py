@@ -1,0 +1,130 @@
+"""Influence of every row on the mean loss of held-out reference rows, with its standard error over them.
+
+influence(i, v) = <g_v, H^-1 g_i>, H the Hessian of the summed loss, so the division by n is inside it. The mean over
+v needs H^-1 only of the mean reference gradient. The spread over v is the quadratic form g_i' H^-1 Cov(g_v) H^-1 g_i
+where the curvature is exact; for the diagonal forms it is the spread of the means of 30 batches of reference rows.
+Effect on P(own label of v): its gradient is -P(own label) g_v, so the same sum with each v weighed by its
+probability.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from culpa.influence.linear.choose import Curvature
+from culpa.influence.linear.exact import ExactCurvature
+from culpa.influence.linear.heads import Array, pairs
+from culpa.influence.linear.problem import Problem, predict
+from culpa.influence.linear.products import OuterSums, block_matrix, blocks, packed_width, with_constant
+from culpa.influence.proxy import ReferenceInfluence
+
+__all__ = ["influence_on"]
+
+BATCHES = 30
+MOST_DIRECTION_ENTRIES = 20_000_000  # of the directions applied at once: bounds memory for many classes
+
+Weights = NDArray[np.float64]  # (outputs, width), the intercept last
+Spread = Callable[[Array, Array], Array]  # both factors of a block's gradients -> standard error of its mean influence
+
+
+def influence_on(rows: Problem, weights: Weights, curvature: Curvature, reference: Problem) -> ReferenceInfluence:
+    """Influence of all of `rows` on all of `reference`; signs, units and shapes as in `ReferenceInfluence`.
+
+    One pass over the rows, and one more for every lot of classes whose directions do not fit in memory together.
+    """
+    if not len(reference):
+        raise ValueError("no reference rows came, at least one is needed: pass the trusted rows, or a fold of the rows")
+    own = np.exp(-reference.head.losses(predict(reference.features, weights), reference.labels))
+    everything = np.zeros(len(reference), np.intp)
+    mean = _mean_gradients(reference, weights, everything, range(1))
+    on_probability = _mean_gradients(reference, weights, everything, range(1), own)
+    outputs = rows.head.outputs
+    classes = everything if outputs == 1 else reference.labels.astype(np.intp)
+    found, error, by_class = np.empty((len(rows), 2)), np.empty(len(rows)), np.empty((len(rows), outputs))
+    spread = (_exact_spread if isinstance(curvature, ExactCurvature) else _batch_spread)(weights, curvature, reference)
+    step = max(1, MOST_DIRECTION_ENTRIES // weights.size)
+    for start in range(0, outputs, step):
+        lot = range(start, min(start + step, outputs))
+        gradients = _mean_gradients(reference, weights, classes, lot)
+        solved = curvature.solve(np.concatenate([mean, on_probability, gradients]))
+        for block, columns, residuals in _gradient_blocks(rows, weights):
+            values = _apply(solved, columns, residuals)
+            by_class[block, start : lot.stop] = values[:, 2:]
+            if start == 0:
+                found[block], error[block] = values[:, :2], spread(columns, residuals)
+    by_class[:, np.bincount(classes, minlength=outputs) == 0] = np.nan
+    return ReferenceInfluence(found[:, 0], error, by_class, found[:, 1])
+
+
+def _apply(solved: Array, columns: Array, residuals: Array) -> Array:
+    """<g_i, direction> of each row, for directions (directions, outputs, width): (rows, directions)."""
+    count, outputs, width = solved.shape
+    scores = columns.T @ solved.reshape(-1, width).T.astype(columns.dtype)
+    return np.einsum("mjk,mk->mj", scores.reshape(-1, count, outputs), residuals)
+
+
+def _gradient_blocks(rows: Problem, weights: Weights) -> Iterator[tuple[slice, Array, Array]]:
+    """Both factors of the gradients, block by block: features and a one (width, rows), residuals (rows, outputs)."""
+    for block in blocks(len(rows), packed_width(weights.shape[1])):
+        features = rows.features[block]
+        yield block, with_constant(features), rows.head.residuals(predict(features, weights), rows.labels[block])
+
+
+def _mean_gradients(
+    reference: Problem, weights: Weights, part: NDArray[np.intp], parts: range, weigh: Array | None = None
+) -> NDArray[np.float64]:
+    """Mean of the (weighed) reference gradients over each of these parts, (parts, outputs, width); zeros if empty."""
+    sums = np.zeros((len(parts), *weights.shape))
+    order = np.argsort(part, kind="stable")
+    ends = np.searchsorted(part[order], np.arange(parts.start, parts.stop + 1))
+    for number in range(len(parts)):
+        members = order[ends[number] : ends[number + 1]]
+        if len(members):
+            features = reference.features[members]
+            residuals = reference.head.residuals(predict(features, weights), reference.labels[members])
+            weighed = residuals if weigh is None else residuals * weigh[members, None]
+            sums[number] = (weighed.T @ with_constant(features).T) / len(members)
+    return sums
+
+
+def _exact_spread(weights: Weights, curvature: Curvature, reference: Problem) -> Spread:
+    """Standard error by the quadratic form of the reference gradients' covariance; NaN with one reference row."""
+    assert isinstance(curvature, ExactCurvature)
+    forms = curvature.forms_between(_covariance(weights, reference), reference.features.dtype)
+    freedom = len(reference) - 1 if len(reference) > 1 else np.nan
+
+    def spread(columns: Array, residuals: Array) -> Array:
+        variance = curvature.own(forms(columns), residuals)
+        return np.sqrt(variance.astype(np.float64).clip(0) / freedom)
+
+    return spread
+
+
+def _covariance(weights: Weights, reference: Problem) -> NDArray[np.float64]:
+    """Covariance of the reference gradients over the reference rows: (outputs width, outputs width)."""
+    outputs, width = weights.shape
+    left, right = pairs(outputs)
+    sums = OuterSums(width, len(left), reference.features.dtype)
+    for _, columns, residuals in _gradient_blocks(reference, weights):
+        sums.add(columns, residuals[:, left] * residuals[:, right])
+    mean = _mean_gradients(reference, weights, np.zeros(len(reference), np.intp), range(1)).ravel()
+    covariance = block_matrix(sums.total(), outputs)
+    covariance /= len(reference)
+    covariance -= np.outer(mean, mean)
+    return covariance
+
+
+def _batch_spread(weights: Weights, curvature: Curvature, reference: Problem) -> Spread:
+    """Standard error by the spread of the means of batches of reference rows; NaN with one reference row."""
+    batches = min(BATCHES, len(reference))
+    gradients = _mean_gradients(reference, weights, np.arange(len(reference)) % batches, range(batches))
+    solved = curvature.solve(gradients)
+
+    def spread(columns: Array, residuals: Array) -> Array:
+        if batches == 1:
+            return np.full(len(residuals), np.nan)
+        values = _apply(solved, columns, residuals).astype(np.float64)
+        return values.std(axis=1, ddof=1) / np.sqrt(batches)
+
+    return spread

@@ -1,0 +1,84 @@
+"""What every proxy promises: probabilities with and without each row, and each row's influence on reference rows.
+
+Sign, everywhere: positive helps. Removing a row of positive influence raises the loss of the reference rows.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from culpa.influence.rows import Rows
+from culpa.influence.threads import in_threads
+
+
+@dataclass(frozen=True)
+class ProxyScores:
+    """How one proxy sees every row, trained with it and without it."""
+
+    without: NDArray[Any]
+    """(rows, classes) P(class | trained without the row and its duplicates); rows sum to 1, strictly inside (0, 1).
+
+    Regression: (rows, 1), the prediction.
+    """
+    own_with: NDArray[Any]  # (rows,) P(own label | trained with the row); regression: the prediction
+    own_without: NDArray[Any]  # (rows,) P(own label | trained without the row itself, its duplicates in)
+    self_influence: NDArray[Any]  # (rows,) >= 0, influence(i, i) in units of the proxy's loss
+
+
+def score_blocks(
+    rows: int, outputs: int, blocks: Iterable[slice], score: Callable[[slice], ProxyScores], *, threads: bool
+) -> ProxyScores:
+    """Score blocks of rows, in threads or in turn, into arrays made once (memory: no second copy of any score)."""
+    whole = ProxyScores(np.empty((rows, outputs)), np.empty(rows), np.empty(rows), np.empty(rows))
+
+    def fill(block: slice) -> None:
+        part = score(block)
+        for column in fields(ProxyScores):
+            getattr(whole, column.name)[block] = getattr(part, column.name)
+
+    if threads:
+        in_threads(fill, blocks)
+    else:
+        for block in blocks:
+            fill(block)
+    return whole
+
+
+@dataclass(frozen=True)
+class ReferenceInfluence:
+    """The effect of each single row on the reference rows: positive helps, in units of one row's removal."""
+
+    mean: NDArray[Any]  # (rows,) mean over the reference rows
+    standard_error: NDArray[Any]  # (rows,) of that mean, over the reference rows
+    by_class: NDArray[Any]  # (rows, classes) mean over each class's reference rows, NaN if none; regression: (rows, 1)
+    on_probability: NDArray[
+        Any
+    ]  # (rows,) mean effect on P(own label of the reference row): positive raises it; may be NaN in regression
+
+
+class Fitted(Protocol):
+    """A proxy after training."""
+
+    @property
+    def name(self) -> str:
+        """The proxy's name in tables and reports."""
+        ...
+
+    def scores(self) -> ProxyScores:
+        """Score every row that was given to the fit, kept or not."""
+        ...
+
+    def influence_on(self, reference: Rows) -> ReferenceInfluence:
+        """Give every row's influence on the reference rows."""
+        ...
+
+    def influence_between(self, index: NDArray[Any], reference: Rows) -> NDArray[np.float64]:
+        """Give the influence of a few rows on each single reference row: (rows in index, reference rows)."""
+        ...
+
+    def report(self) -> dict[str, object]:
+        """Tell what a run records of this proxy: choices made, and by what rule."""
+        ...

@@ -1,0 +1,62 @@
+"""Refuses paths that get in each other's way, before any work: the output is not the input, the store is neither."""
+
+import fnmatch
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from culpa.tasks.errors import BadInput
+from culpa.tasks.files import find_files
+from culpa.tasks.formats import ending
+
+if TYPE_CHECKING:
+    from culpa.tasks.settings import Settings
+
+
+def check_paths(settings: "Settings") -> None:
+    """Refuse a missing input, and a store or an output given that would overwrite it."""
+    inputs = _inputs(settings)
+    for what, path in inputs:
+        if _same(path, settings.store):
+            raise BadInput(f"the store {settings.store} is the {what} itself: name another file with --store")
+    if settings.out is not None:
+        check_output(settings, settings.out)
+
+
+def check_output(settings: "Settings", out: Path) -> None:
+    """Refuse an output that cannot be written, or that would overwrite the input, the trusted file or the store."""
+    ending(out)
+    if out.is_dir():
+        raise BadInput(f"cannot write {out}: it is a folder; name a file in it with --out")
+    if not out.parent.is_dir():
+        raise BadInput(f"cannot write {out}: the folder {out.parent} does not exist; create it or name another --out")
+    if not os.access(out.parent, os.W_OK) or (out.exists() and not os.access(out, os.W_OK)):
+        raise BadInput(f"cannot write {out}: no permission; name another file with --out")
+    for what, path in [*_inputs(settings), ("store", settings.store)]:
+        if _same(path, out):
+            raise BadInput(f"the output {out} is the {what} itself: name another file with --out")
+    if _would_be_read(settings, out):
+        raise BadInput(
+            f"the output {out} would be read as input the next time, for {settings.source} finds it: put it "
+            "elsewhere with --out"
+        )
+
+
+def _inputs(settings: "Settings") -> list[tuple[str, Path]]:
+    found = [("input", file) for file in find_files(settings.source)] if isinstance(settings.source, str | Path) else []
+    if settings.reference is not None:
+        found += [("reference file", file) for file in find_files(settings.reference)]
+    return found
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
+
+
+def _would_be_read(settings: "Settings", out: Path) -> bool:
+    if not isinstance(settings.source, str | Path):
+        return False
+    source = Path(settings.source)
+    if source.is_dir():
+        return source.resolve() in out.resolve().parents
+    return not source.exists() and fnmatch.fnmatch(str(out.absolute()), str(source.absolute()))

@@ -1,0 +1,152 @@
+"""Publish a run: apply its tags and people's decisions, and write the cleaned data beside what was taken out.
+
+clean + quarantine = input, by count and by checksum. The clean file has the input's schema and order, nothing added.
+All files appear whole: quarantine first, the manifest last. The same run and decisions give the same bytes.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from culpa.tasks import manifest
+from culpa.tasks.errors import CulpaError
+from culpa.tasks.guards import Guards, check_guards
+from culpa.tasks.memory import limit_memory
+from culpa.tasks.outputs import Drafts, sweep
+from culpa.tasks.places import Places, places_of
+from culpa.tasks.plan import make_plan, outcomes
+from culpa.tasks.runs import Run, find_run
+from culpa.tasks.settings import Options
+from culpa.tasks.sides import Progress, write_sides
+from culpa.tasks.sql import literal
+from culpa.tasks.store import connect, transaction
+from culpa.tasks.work import borrowed
+
+
+@dataclass(frozen=True)
+class Published:
+    """What lies where after a publish."""
+
+    run_id: str
+    clean: Path
+    quarantine: Path
+    manifest: Path
+    counts: dict[str, int]  # rows, clean, dropped, relabelled, kept (by a person), unlabelled
+    dropped_by_tag: dict[str, int]
+    decisions: dict[str, int]  # how many of each kind were applied, or deferred
+    unchanged: bool  # the files already said exactly this; none was written
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One publish, settled: what the manifest says beside its seals, and what the store shall remember."""
+
+    run: Run
+    places: Places
+    said: dict[str, Any]
+    outcomes: pa.Table
+    unchanged: bool
+
+
+def publish(
+    store: Path,
+    run_id: str,
+    out: Path | None = None,
+    *,
+    max_drop: float | None = None,
+    max_drop_per_class: float | None = None,
+    memory_limit: str | None = None,
+    progress: Progress | None = None,
+) -> Published:
+    """Write a flagged run's cleaned data to `out`, quarantine and manifest beside it, and mark the run published.
+
+    Guards left out are the run's own; `out` left out is where it was published before, else SOURCE.cleaned.parquet.
+    Errors: BadInput (no such run, not flagged, unusable `out` or new label), Refused (a guard), CulpaError (full disk).
+    """
+    with Drafts() as drafts:
+        try:
+            with borrowed(Path(store), "publish") as spare, connect(Path(store), read_only=True) as connection:
+                run = find_run(connection, run_id)
+                limit_memory(connection, memory_limit, len(run.schema))
+                connection.execute(f"SET temp_directory = {literal(str(spare / 'spilled'))}")
+                guards = _guards(run, max_drop, max_drop_per_class)
+                planned = _plan(connection, run, places_of(run, out), guards)
+                if not planned.unchanged:
+                    _draft(connection, planned, drafts, progress)
+            drafts.place()
+        except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            raise CulpaError(f"cannot write the output: {error}; nothing was published") from error
+    _remember(Path(store), planned)
+    return _published(planned)
+
+
+def _guards(run: Run, max_drop: float | None, max_drop_per_class: float | None) -> Guards:
+    """What is asked for now, else what the run was made with, else the settings' defaults."""
+    asked = {"max_drop": max_drop, "max_drop_per_class": max_drop_per_class}
+    known = {name: run.settings.get(name, Options.model_fields[name].default) for name in asked}
+    return Guards(**{name: float(known[name] if value is None else value) for name, value in asked.items()})
+
+
+def _plan(connection: duckdb.DuckDBPyConnection, run: Run, places: Places, guards: Guards) -> Planned:
+    make_plan(connection, run)
+    check_guards(connection, run, guards)
+    sweep(places.clean.parent)
+    said = manifest.describe(connection, run, guards, places.clean)
+    unchanged = manifest.still_holds(places.manifest, said, {"clean": places.clean, "quarantine": places.quarantine})
+    return Planned(run, places, said, outcomes(connection), unchanged)
+
+
+def _draft(connection: duckdb.DuckDBPyConnection, planned: Planned, drafts: Drafts, progress: Progress | None) -> None:
+    drafted = write_sides(connection, planned.run, planned.places, drafts, progress)
+    sealed = manifest.seal(planned.said, {role: (one.path, one.side) for role, one in drafted.items()})
+    drafts.draft(planned.places.manifest).write_text(manifest.as_text(sealed), encoding="utf-8")
+
+
+def _remember(store: Path, planned: Planned) -> None:
+    """Mark the run published and keep what became of its rows; nothing to do when the store says so already."""
+    out = str(planned.places.clean.absolute())
+    if planned.unchanged and planned.run.state == "published" and planned.run.out == out:
+        return
+    try:
+        with transaction(store) as connection:
+            _write_outcomes(connection, planned, out)
+    except duckdb.Error as error:
+        raise CulpaError(
+            f"the files are written, but the store {store} cannot remember it: {error}; publish the run again"
+        ) from error
+
+
+def _write_outcomes(connection: duckdb.DuckDBPyConnection, planned: Planned, out: str) -> None:
+    run_id, now = planned.run.run_id, datetime.now(UTC).replace(tzinfo=None)
+    connection.register("new_outcomes", planned.outcomes)
+    connection.execute("DELETE FROM outcomes WHERE run_id = ?", [run_id])
+    connection.execute(
+        "INSERT INTO outcomes SELECT ?, row_id, outcome, decision_id, reason FROM new_outcomes", [run_id]
+    )
+    connection.execute(
+        "UPDATE runs SET state = 'published', published_at = ?, out = ? WHERE run_id = ?", [now, out, run_id]
+    )
+
+
+def _published(planned: Planned) -> Published:
+    counts, run = planned.said["counts"], planned.run
+    fates = {fate: counts["outcomes"].get(fate, 0) for fate in ("dropped", "relabelled", "kept")}
+    return Published(
+        run_id=run.run_id,
+        clean=planned.places.clean,
+        quarantine=planned.places.quarantine,
+        manifest=planned.places.manifest,
+        counts={
+            "rows": run.row_count,
+            "clean": run.row_count - fates["dropped"],
+            **fates,
+            "unlabelled": run.unlabelled_count,
+        },
+        dropped_by_tag=counts["dropped_by_tag"],
+        decisions=counts["decisions"],
+        unchanged=planned.unchanged,
+    )

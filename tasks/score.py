@@ -1,0 +1,82 @@
+"""Score: ask the trained proxies about every labelled row, and write the answers as Parquet for the store."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from culpa.influence.assess import Progress, Scored, score_rows
+from culpa.tasks.settings import Settings
+from culpa.tasks.train import Prepared, load_prepared
+
+if TYPE_CHECKING:
+    from culpa.tasks.ingest import Ingested
+
+PER_PROXY = ("probability_without", "memorization", "self_influence", "influence", "influence_se")
+
+
+def score(ingested: "Ingested", trained: Path, settings: Settings, progress: Progress | None = None) -> Path:
+    """Score the rows of the work folder `trained`.
+
+    Gives the same folder, then with scores.parquet, proxy_scores.parquet, rounds.json and report.json.
+    """
+    prepared = load_prepared(trained)
+    chosen = {} if settings.folds is None else {"folds": settings.folds}
+    scored = score_rows(prepared.trained, prepared.rows, reference=prepared.reference, progress=progress, **chosen)
+    pq.write_table(_scores(scored, prepared), trained / "scores.parquet")
+    pq.write_table(_proxy_scores(scored, prepared), trained / "proxy_scores.parquet")
+    _write_json(trained / "rounds.json", [_round(one, prepared.row_ids) for one in scored.rounds])
+    _write_json(trained / "report.json", scored.report)
+    return trained
+
+
+def _scores(scored: Scored, prepared: Prepared) -> pa.Table:
+    columns: dict[str, Any] = {"row_id": pa.array(prepared.row_ids, pa.string())}
+    for name, values in scored.scores.items():
+        if name == "suggested":
+            columns["suggested_label"] = _label_texts(values, prepared.classes)
+        else:
+            columns[name] = pa.array(np.asarray(values, dtype=np.float64))
+    return pa.table(columns)
+
+
+def _label_texts(suggested: NDArray[Any], classes: tuple[str, ...]) -> pa.Array:
+    """Codes as the classes' texts, numbers as DuckDB writes them; a code below 0 or a NaN suggests nothing."""
+    if not classes:
+        return pc.cast(pa.array(np.asarray(suggested, dtype=np.float64), from_pandas=True), pa.string())
+    codes = pa.array(np.asarray(suggested, dtype=np.int64), mask=np.asarray(suggested) < 0)
+    return pa.array(classes, pa.string()).take(codes)
+
+
+def _proxy_scores(scored: Scored, prepared: Prepared) -> pa.Table:
+    """One line a row and proxy; a score that a proxy does not have is missing."""
+    ids = pa.array(prepared.row_ids, pa.string())
+    tables = []
+    for proxy, found in scored.by_proxy.items():
+        missing = np.full(len(ids), np.nan)
+        numbers = {name: pa.array(np.asarray(found.get(name, missing), dtype=np.float64)) for name in PER_PROXY}
+        tables.append(pa.table({"row_id": ids, "proxy": pa.array([proxy] * len(ids), pa.string()), **numbers}))
+    return pa.concat_tables(tables)
+
+
+def _round(one: dict[str, Any], row_ids: NDArray[Any]) -> dict[str, Any]:
+    """A round with the ids of the rows that it removed instead of their positions."""
+    if "rows" not in one:
+        return one
+    return {**one, "rows": [str(row) for row in row_ids[np.asarray(one["rows"], dtype=np.int64)]]}
+
+
+def _write_json(file: Path, content: Any) -> None:
+    file.write_text(json.dumps(content, default=_plain), encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """What JSON does not know by itself: numpy's numbers and arrays."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"a report holds a {type(value).__name__}, needed numbers, texts, lists and dictionaries")

@@ -1,0 +1,177 @@
+"""Everything a user can choose, as one validated object for the command line, the flow's form and Python.
+
+A field's description is the help of its option. `answer_settings` names the fields that change the answer: they are
+part of a run's identity. The others say where things lie, how much memory they take, and what to refuse.
+"""
+
+import re
+from difflib import get_close_matches
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from culpa.tasks.errors import BadInput
+
+Task = Literal["auto", "classification", "regression"]
+Proxy = Literal["auto", "linear", "forest", "neighbors"]
+
+_PLACES = {"source", "table", "reference", "store", "out", "chunk_rows", "memory_limit"}
+_GUARDS = {"max_drop", "max_drop_per_class"}  # they refuse to publish an answer, and do not change it
+_PATTERN = re.compile(r"[*?\[\]{}]+")
+
+
+@runtime_checkable
+class ArrowTable(Protocol):
+    """A table in memory that Arrow can read: pandas, pyarrow, polars and DuckDB all hand it out."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+
+Source = str | Path | ArrowTable
+
+
+class Options(BaseModel):
+    """What can be chosen beside the table itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    label: str = Field(min_length=1, description="the column with the labels: classes, or a number to predict")
+    key: str | None = Field(
+        default=None, description="the column that names a row; without one, a hash of its features does"
+    )
+    reference: Path | None = Field(
+        default=None, description="a file of rows whose labels are trusted; they judge, and are never dropped"
+    )
+    table: str | None = Field(default=None, description="the table or the query to read, where SOURCE is a DuckDB file")
+    store: Path = Field(default=Path("culpa.duckdb"), description="the DuckDB file with every score, tag and decision")
+    out: Path | None = Field(
+        default=None, description="the cleaned file; default: SOURCE.cleaned.parquet beside the source"
+    )
+    dataset: str | None = Field(
+        default=None, min_length=1, description="its name in the store; default: the file's name"
+    )
+    task: Task = Field(default="auto", description="what the label is; auto: a float of many values is a regression")
+    proxy: Proxy = Field(default="auto", description="the model that judges; auto runs all three and combines them")
+    ignore: tuple[str, ...] = Field(
+        default=(), description="a column that is not a feature; can be given more than once"
+    )
+    numeric: tuple[str, ...] = Field(default=(), description="a column to read as a number, whatever it looks like")
+    categorical: tuple[str, ...] = Field(default=(), description="a column to read as a category")
+    text: tuple[str, ...] = Field(default=(), description="a column to read as text")
+    timestamp: tuple[str, ...] = Field(default=(), description="a column to read as a point in time")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="the seed of everything random: same seed, same answer")
+    rounds: int = Field(default=3, ge=0, le=100, description="at most so many rounds of removing, refitting, rescoring")
+    folds: int | None = Field(
+        default=None, ge=2, le=100, description="folds that take turns as reference where no rows are trusted"
+    )
+    max_drop: float = Field(default=0.2, ge=0, le=1, description="refuse to publish if a larger share would go")
+    max_drop_per_class: float = Field(default=0.5, ge=0, le=1, description="the same for every single class")
+    false_discovery_rate: float = Field(
+        default=0.1, gt=0, lt=1, description="share of false alarms allowed among the rows called harmful"
+    )
+    memorization_threshold: float = Field(
+        default=0.14, ge=-1, le=1, description="memorization from which a row counts as memorized (deep networks: .25)"
+    )
+    probability_wrong_threshold: float = Field(
+        default=0.5, ge=0, le=1, description="probability of a wrong label from which a label counts as contradicted"
+    )
+    rule: Path | None = Field(default=None, description="your own tags.sql instead of the rule that culpa ships")
+    chunk_rows: int = Field(
+        default=65_536, ge=1, description="rows worked on at a time: bounds the memory, not the answer"
+    )
+    memory_limit: str | None = Field(
+        default=None, pattern=r"^\d+(\.\d+)?\s*[KMGT]i?B$", description="DuckDB's memory limit, such as 4GB"
+    )
+
+    @model_validator(mode="after")
+    def _one_role_a_column(self) -> Self:
+        roles = {"label": (self.label,), "key": (self.key,) if self.key else (), "ignore": self.ignore}
+        roles |= {role: getattr(self, role) for role in ("numeric", "categorical", "text", "timestamp")}
+        seen: dict[str, str] = {}
+        for role, columns in roles.items():
+            for column in columns:
+                if seen.setdefault(column, role) != role:
+                    raise ValueError(f"column {column!r} is named as {seen[column]} and as {role}; name it once")
+        return self
+
+
+class Settings(Options):
+    """Everything that one run was asked for."""
+
+    source: Source = Field(
+        repr=False,
+        description="a Parquet, CSV, TSV or JSON lines file, a glob, a folder of Parquet, a DuckDB file with --table",
+    )
+
+    @property
+    def source_name(self) -> str:
+        """The source as a person would name it: a path, or the kind of table in memory."""
+        return str(self.source) if isinstance(self.source, str | Path) else f"<{type(self.source).__name__}>"
+
+    @property
+    def dataset_name(self) -> str:
+        """The name in the store: the one given, else the source's stem in letters, digits and underscores."""
+        return self.dataset or re.sub(r"\W+", "_", _stem(self.source)).strip("_") or "table"
+
+    @property
+    def out_path(self) -> Path:
+        """The cleaned file: the one given, else SOURCE.cleaned.parquet beside the source; BadInput beside a pattern."""
+        if self.out is not None:
+            return self.out
+        if isinstance(self.source, str | Path) and _PATTERN.search(str(self.source)):
+            raise BadInput(
+                f"name the cleaned file with --out: beside {self.source} it could be read as input next time"
+            )
+        folder = Path(self.source).parent if isinstance(self.source, str | Path) else Path()
+        return folder / f"{_stem(self.source)}.cleaned.parquet"
+
+    def answer_settings(self) -> dict[str, Any]:
+        """What changes the answer beside the rows themselves, ready for JSON and for the run's fingerprint."""
+        answer = self.model_dump(mode="json", exclude=_PLACES | _GUARDS | {"rule"})
+        answer["rule"] = None if self.rule is None else sha256(_read(self.rule)).hexdigest()
+        answer["dataset"] = self.dataset_name
+        return answer
+
+
+def read_settings(source: Source, **options: object) -> Settings:
+    """Settings from what a user gave, or BadInput with one line for each thing that is wrong."""
+    try:
+        return Settings.model_validate({"source": source, **options})
+    except ValidationError as error:
+        raise BadInput("; ".join(dict.fromkeys(_complaint(dict(one)) for one in error.errors()))) from None
+
+
+def _complaint(error: dict[str, Any]) -> str:
+    where = str(error["loc"][0]) if error["loc"] else ""
+    if error["type"] == "extra_forbidden":
+        near = get_close_matches(where, Settings.model_fields, 3)
+        return f"there is no setting {where!r}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+    if error["type"] == "missing":
+        return f"{where} is missing: give {Settings.model_fields[where].description}"
+    if where == "source":
+        return f"source must be a path or a table (pandas, pyarrow, polars), got {type(error['input']).__name__}"
+    if error["type"] == "string_pattern_mismatch":
+        return f"{where} must be {Settings.model_fields[where].description}, got {error['input']!r}"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message[:1].lower()}{message[1:]}, got {error['input']!r}" if where else message
+
+
+def _stem(source: Source) -> str:
+    """`data/train.csv.gz` -> `train`; `data/part-*.parquet` -> `part`; `data/*.csv` -> `data`; in memory -> `table`."""
+    if not isinstance(source, str | Path):
+        return "table"
+    path = Path(source)
+    name = path.name.removesuffix(".gz").removesuffix(".zst")
+    stem = _PATTERN.sub("_", Path(name).stem).strip("_-. ")
+    return stem or path.parent.name or "table"
+
+
+def _read(rule: Path) -> bytes:
+    try:
+        return rule.read_bytes()
+    except OSError as error:
+        raise BadInput(
+            f"cannot read the rule {rule}: {error.strerror}; name a .sql file, or leave --rule away"
+        ) from error

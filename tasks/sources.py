@@ -1,0 +1,182 @@
+"""Where rows come from: Parquet, CSV, TSV and JSON lines (a file, a glob, a folder), a DuckDB file, or a table in
+memory.
+
+Whatever it is becomes one SQL relation that DuckDB can scan as often as it likes, with the exact Arrow schema beside
+it, so that the cleaned table can be given the input's types back. Rows are never touched one by one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from culpa.tasks import memory_tables
+from culpa.tasks.column_names import check_names
+from culpa.tasks.errors import BadInput, CulpaError
+from culpa.tasks.files import called, find_files, format_of
+from culpa.tasks.nearest import nearest
+from culpa.tasks.sql import literal, quoted
+
+if TYPE_CHECKING:
+    from culpa.tasks.settings import Settings
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened source, good for as long as the connection that it was opened on."""
+
+    name: str  # as messages call it
+    relation: str  # SQL to put after FROM; its columns are those of the schema, in the same order
+    schema: pa.Schema
+    declared: bool  # the types are the file's own; False: guessed from text, as in CSV
+
+
+def open_source(connection: duckdb.DuckDBPyConnection, settings: "Settings") -> Source:
+    """The table to clean, readable through `connection`; BadInput says what is wrong with its path or table."""
+    if not isinstance(settings.source, str | Path):
+        return _open_memory(connection, settings)
+    return open_path(connection, settings.source, table=settings.table, text=settings.text + settings.categorical)
+
+
+def open_path(
+    connection: duckdb.DuckDBPyConnection,
+    source: str | Path,
+    *,
+    table: str | None = None,
+    text: Sequence[str] = (),
+    alias: str = "source_file",
+) -> Source:
+    """A file, glob or folder; columns in `text` are read as text even where they look like numbers.
+
+    A DuckDB file is attached to the connection as `alias`.
+    """
+    files = find_files(source)
+    kind = format_of(files[0])
+    empty = [file for file in files if file.stat().st_size == 0]
+    if empty:
+        raise BadInput(f"{empty[0]} is empty: nothing to clean")
+    try:
+        if kind == "duckdb":
+            return _open_database(connection, files[0], table, alias)
+        if table is not None:
+            raise BadInput(f"--table is for DuckDB files, and {source} is {kind}: leave it away")
+        return _open_parquet(connection, files) if kind == "parquet" else _open_text(connection, files, kind, text)
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        raise unreadable(str(source), error) from error
+
+
+def unreadable(name: str, error: Exception) -> CulpaError:
+    """What to tell when DuckDB or Arrow could not read a source."""
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return CulpaError(f"{name} does not fit into the memory allowed: raise --memory-limit ({_first_line(error)})")
+    return BadInput(f"cannot read {name}: {_first_line(error)}")
+
+
+def _open_memory(connection: duckdb.DuckDBPyConnection, settings: "Settings") -> Source:
+    if settings.table is not None:
+        raise BadInput(
+            f"--table is for DuckDB files, and the source is a table in memory ({settings.source_name}): leave it away"
+        )
+    as_text = (*settings.categorical, *settings.text, *settings.ignore)
+    schema, table = memory_tables.arrow_table(settings.source, as_text)
+    check_names(settings.source_name, schema.names)
+    connection.register("table_in_memory", table)
+    return Source(settings.source_name, _select("table_in_memory", schema), schema, declared=True)
+
+
+def _open_parquet(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> Source:
+    schema = _common_schema(files)
+    relation = f"read_parquet({_list(files)}, union_by_name = true)"
+    found = _described(connection, relation)
+    for name in found.names[len(schema) :]:  # hive partitions: columns that stand in the folders' names
+        schema = schema.append(found.field(name))
+    return Source(called(files), _select(relation, schema), schema, declared=True)
+
+
+def _common_schema(files: list[Path]) -> pa.Schema:
+    schemas = [pq.read_schema(file) for file in files]
+    for file, schema in zip(files, schemas, strict=True):
+        check_names(str(file), schema.names)
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive") if len(schemas) > 1 else schemas[0]
+    except pa.ArrowException as error:
+        raise BadInput(
+            f"the {len(files)} files of {called(files)} do not fit together: {_first_line(error)}"
+        ) from error
+
+
+def _open_text(connection: duckdb.DuckDBPyConnection, files: list[Path], kind: str, text: Sequence[str]) -> Source:
+    names = _list(files)
+    if kind == "json":
+        relation = f"read_json({names}, sample_size = -1, union_by_name = true, format = 'auto')"
+    else:
+        delimiter = ", delim = '\t'" if kind == "tsv" else ""
+        relation = f"read_csv({names}, sample_size = -1, header = true, union_by_name = true{delimiter}"
+        known = [name for name in text if name in _described(connection, relation + ")").names]
+        types = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in known)
+        relation += f", types = {{{types}}})" if types else ")"
+    schema = _described(connection, relation)
+    check_names(called(files), schema.names)
+    return Source(called(files), _select(relation, schema), schema, declared=False)
+
+
+def _open_database(connection: duckdb.DuckDBPyConnection, file: Path, table: str | None, alias: str) -> Source:
+    connection.execute(f"ATTACH {literal(str(file))} AS {alias} (READ_ONLY)")
+    tables = [name for (name,) in connection.execute(TABLES, [alias]).fetchall()]
+    if table is None and len(tables) != 1:
+        raise BadInput(
+            f"{file} has {len(tables)} tables ({', '.join(tables[:10])}): choose one, or give a query, with --table"
+        )
+    chosen = tables[0] if table is None else table
+    if chosen in tables:
+        relation = f"{alias}.{quoted(chosen)}"
+    elif " " not in chosen.strip():
+        raise BadInput(f"{file} has no table {chosen!r}{nearest(chosen, tables)}")
+    else:
+        relation = _query(connection, chosen, alias)
+    schema = _described(connection, relation)
+    check_names(str(file), schema.names)
+    return Source(f"{file} ({chosen})", _select(relation, schema), schema, declared=True)
+
+
+def _query(connection: duckdb.DuckDBPyConnection, sql: str, alias: str) -> str:
+    """A user's query as a relation that finds the source's tables by their bare names."""
+    statements = duckdb.extract_statements(sql)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise BadInput(f"--table must be a table's name or one SELECT, got: {sql}")
+    here = connection.execute("SELECT current_database()").fetchall()[0][0]
+    connection.execute(f"SET search_path = '{here}.main,{alias}.main'")
+    return f"({statements[0].query.strip().rstrip(';')})"
+
+
+def _select(relation: str, schema: pa.Schema) -> str:
+    """The relation's columns in the schema's order, in types that DuckDB 1.5 can store as well.
+
+    A zoned timestamp in nanoseconds is stored as one without a zone, in UTC.
+    """
+    parts = []
+    for field in schema:
+        column = quoted(field.name)
+        if pa.types.is_timestamp(field.type) and field.type.unit == "ns" and field.type.tz:
+            column = f"{column} AT TIME ZONE 'UTC' AS {column}"
+        parts.append(column)
+    return f"(SELECT {', '.join(parts)} FROM {relation})"
+
+
+def _described(connection: duckdb.DuckDBPyConnection, relation: str) -> pa.Schema:
+    return connection.sql(f"SELECT * FROM {relation} LIMIT 0").to_arrow_table().schema
+
+
+def _list(files: list[Path]) -> str:
+    return "[" + ", ".join(literal(str(file)) for file in files) + "]"
+
+
+def _first_line(error: Any) -> str:
+    return str(error).strip().split("\n")[0]
+
+
+TABLES = "SELECT table_name FROM information_schema.tables WHERE table_catalog = ? ORDER BY table_name"

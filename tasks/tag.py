@@ -1,0 +1,145 @@
+"""Tag a run: apply the rule to its scores, find evidence for the flagged rows, write all of it in one transaction.
+
+Everything is computed with the store closed, over the files that scoring left in the run's work folder. Tagging a run
+again replaces what was there; a crash on the way leaves the store as it was.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from culpa.tasks.errors import CulpaError
+from culpa.tasks.evidence import find_evidence_of
+from culpa.tasks.memory import limit_memory
+from culpa.tasks.rounds import report_text, write_rounds
+from culpa.tasks.rule import apply_rule, read_rule
+from culpa.tasks.runs import Run, find_run
+from culpa.tasks.scored import Scored, read_scored
+from culpa.tasks.sql import filled, literal
+from culpa.tasks.store import connect, transaction
+from culpa.tasks.views import create_views
+
+if TYPE_CHECKING:
+    from culpa.tasks.ingest import Ingested
+    from culpa.tasks.settings import Settings
+
+TAGS = "tags.parquet"
+SCORE_COLUMNS = 20
+MOST_EVIDENCE = 2_000  # flagged rows that get evidence: more than a person will look at
+
+
+@dataclass(frozen=True)
+class TagSummary:
+    """How many rows of a run carry what."""
+
+    run_id: str
+    rows: int  # scored, that is labelled
+    corners: dict[str, int]  # neither, rare_but_useful, systematic_error, mislabeled
+    tags: dict[str, int]  # the same, in a user's own words where the rule gives some
+    droppable: int
+    evidence: int  # flagged rows with evidence
+    trusted_reference: bool
+
+
+def tag(ingested: "Ingested", scored: Path, settings: "Settings") -> TagSummary:
+    """Tag the rows that `scored` (the run's work folder) holds the scores of; the run is 'flagged' afterwards.
+
+    Errors: BadInput for a rule that cannot be used; CulpaError when the scores do not fit the run or the disk is full.
+    """
+    return tag_run(Path(ingested.store), ingested.run_id, scored, settings)
+
+
+def tag_run(store: Path, run_id: str, scored: Path, settings: "Settings") -> TagSummary:
+    """The same for a run named by its id."""
+    rule = read_rule(settings.rule)
+    with connect(store, read_only=True) as connection:
+        run = find_run(connection, run_id)
+        rows = connection.sql(
+            "SELECT * FROM rows WHERE run_id = $run_id", params={"run_id": run.run_id}
+        ).to_arrow_table()
+    with _scratch(Path(scored), settings.memory_limit) as connection:
+        scores = read_scored(connection, Path(scored), run, rows)
+        apply_rule(connection, rule, parameters(run, settings))
+        connection.execute(f"COPY (SELECT * FROM tags ORDER BY row_id) TO {literal(str(Path(scored) / TAGS))}")
+        suspects = _most_suspicious(connection)
+        summary = _summary(connection, run)
+    evidence = find_evidence_of(Path(scored), suspects)
+    _write(store, run, scores, evidence, settings.memory_limit)
+    return replace(summary, evidence=len(set(evidence["row_id"].to_pylist())))
+
+
+@contextmanager
+def _scratch(folder: Path, memory_limit: str | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in memory that spills into the work folder."""
+    with duckdb.connect() as connection:
+        limit_memory(connection, memory_limit, SCORE_COLUMNS)
+        connection.execute(f"SET temp_directory = {literal(str(folder / 'spilled'))}")
+        yield connection
+
+
+def parameters(run: Run, settings: "Settings") -> dict[str, Any]:
+    """The named parameters that a rule may use."""
+    return {
+        "run_id": run.run_id,
+        "task": run.task,
+        "trusted_reference": run.reference_fingerprint is not None,
+        "memorization_threshold": settings.memorization_threshold,
+        "false_discovery_rate": settings.false_discovery_rate,
+        "probability_wrong_threshold": settings.probability_wrong_threshold,
+    }
+
+
+def _most_suspicious(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The flagged rows that get evidence: those that may be dropped first, then the most suspicious ones."""
+    found = connection.execute(
+        """SELECT t.row_id FROM tags t JOIN scores s USING (row_id) WHERE t.corner <> 'neither'
+           ORDER BY t.droppable DESC, s.suspicion DESC NULLS LAST, t.row_id LIMIT ?""",
+        [MOST_EVIDENCE],
+    )
+    return [row for (row,) in found.fetchall()]
+
+
+def _summary(connection: duckdb.DuckDBPyConnection, run: Run) -> TagSummary:
+    def count(column: str) -> dict[str, int]:
+        return dict(connection.execute(f"SELECT {column}, count(*) FROM tags GROUP BY 1 ORDER BY 2 DESC, 1").fetchall())
+
+    corners = count("corner")
+    droppable = connection.execute("SELECT count(*) FILTER (droppable) FROM tags").fetchall()[0][0]
+    return TagSummary(
+        run_id=run.run_id,
+        rows=sum(corners.values()),
+        corners=corners,
+        tags=count("tag"),
+        droppable=droppable,
+        evidence=0,
+        trusted_reference=run.reference_fingerprint is not None,
+    )
+
+
+def _write(store: Path, run: Run, scores: Scored, evidence: pa.Table, memory_limit: str | None) -> None:
+    """Everything a run leaves in the store, in one transaction that replaces what an earlier try left."""
+    try:
+        with transaction(store) as connection:
+            limit_memory(connection, memory_limit, SCORE_COLUMNS)
+            scores.attach(connection)
+            connection.register("new_tags", ds.dataset(scores.folder / TAGS))
+            connection.register("new_evidence", evidence)
+            parts = {"run": literal(run.run_id), "scores": scores.scores, "proxy_scores": scores.proxy_scores}
+            connection.execute(filled("write_tags", **parts))
+            write_rounds(connection, run.run_id, scores.folder)
+            connection.execute(
+                "UPDATE runs SET state = 'flagged', flagged_at = ?, published_at = NULL, report = ? WHERE run_id = ?",
+                [datetime.now(UTC).replace(tzinfo=None), report_text(scores.folder), run.run_id],
+            )
+            create_views(connection, run)
+    except duckdb.Error as error:
+        raise CulpaError(
+            f"the tags of run {run.run_id} cannot be written to {store}: {error}; nothing was changed"
+        ) from error

@@ -1,0 +1,12 @@
+"""Every measurement, one after the other: `make bench`. Words after `--data` name a folder with real data."""
+
+import sys
+
+from tests.benchmarks import detection, leave_one_out, million, real, speed
+
+if __name__ == "__main__":
+    detection.main([])
+    leave_one_out.main([])
+    speed.main([])
+    million.main([])
+    real.main(sys.argv[1:])

@@ -1,0 +1,35 @@
+"""No test calls home, and none touches the user's own Prefect: this is set before anything of Prefect is imported."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from culpa.flows.quiet import QUIET
+
+os.environ.update(QUIET)
+_HOME = tempfile.TemporaryDirectory(prefix="culpa-prefect-")
+os.environ["PREFECT_HOME"] = _HOME.name
+os.environ.pop("PREFECT_API_URL", None)
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """A server of the tests' own, started once; flow runs end at once instead of waiting for their heartbeat."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    with (
+        prefect_test_harness(server_startup_timeout=120),
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+    ):
+        yield
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that is also the working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
