@@ -6,13 +6,12 @@ complete. A process that dies leaves drafts, never half an output; the next publ
 
 import os
 import re
-import socket
-import time
 from hashlib import sha256
 from pathlib import Path
 
-DRAFT = re.compile(r"^\..+\.(?P<host>[^.]+)-(?P<process>\d+)\.culpa-draft$")
-ABANDONED_SECONDS = 86_400.0  # a draft of another machine is dead after a day without a write
+from culpa.tasks import owners
+
+DRAFT = re.compile(rf"^\..+\.(?P<owner>{owners.SIGNATURE})\.culpa-draft(\.wal)?$")
 
 
 class Drafts:
@@ -31,8 +30,7 @@ class Drafts:
 
     def draft(self, final: Path) -> Path:
         """Where to write the file that shall appear at `final`; files appear in the order of these calls."""
-        host = re.sub(r"[^\w]", "_", socket.gethostname())
-        self._drafts[final] = final.with_name(f".{final.name}.{host}-{os.getpid()}.culpa-draft")
+        self._drafts[final] = draft_of(final)
         return self._drafts[final]
 
     def place(self) -> None:
@@ -50,6 +48,11 @@ class Drafts:
             raise
 
 
+def draft_of(final: Path) -> Path:
+    """The name under which this process writes what shall appear at `final`."""
+    return final.with_name(f".{final.name}.{owners.signature()}.culpa-draft")
+
+
 def flush(path: Path) -> None:
     """Have the system write a file, or a folder's list of names, to the disk itself."""
     handle = os.open(path, os.O_RDONLY)
@@ -61,7 +64,8 @@ def flush(path: Path) -> None:
 
 def sweep(folder: Path) -> list[Path]:
     """Remove the drafts that dead processes left in `folder`, and say which."""
-    dead = [path for path in folder.iterdir() if (found := DRAFT.match(path.name)) and _is_dead(path, found)]
+    drafts = [(path, found["owner"]) for path in folder.iterdir() if (found := DRAFT.match(path.name))]
+    dead = [path for path, owner in drafts if owners.is_abandoned(path, owner)]
     for path in dead:
         path.unlink(missing_ok=True)
     return dead
@@ -75,14 +79,3 @@ def checksum(path: Path) -> str:
             digest.update(block)
     return digest.hexdigest()
 
-
-def _is_dead(path: Path, found: re.Match[str]) -> bool:
-    if found["host"] != re.sub(r"[^\w]", "_", socket.gethostname()):
-        return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
-    try:
-        os.kill(int(found["process"]), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:  # alive, and somebody else's
-        return False
-    return False

@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 
 from culpa.tasks.errors import BadInput, CulpaError
+from culpa.tasks.outputs import draft_of, sweep
 from culpa.tasks.sql import statement
 
 SCHEMA_VERSION = 1
@@ -25,10 +26,11 @@ STORAGE_VERSION = "v1.5.0"  # the oldest DuckDB whose tools open the file
 def create(path: Path) -> None:
     """Make an empty store at `path` unless there is one; a crash on the way leaves no store rather than half of one."""
     path = Path(path)
+    _check_folder(path)
+    sweep(path.parent)
     if path.exists():
         return
-    _check_folder(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{random.randrange(16**8):08x}")
+    draft = draft_of(path.with_name(f"{path.name}.{random.randrange(16**8):08x}"))
     try:
         _write_empty(draft)
         _appear(draft, path)

@@ -5,16 +5,15 @@ behind, and the next run sweeps it away.
 """
 
 import os
-import re
 import shutil
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from culpa.tasks import owners
+
 OWNER = "owner"
-ABANDONED_SECONDS = 86_400.0  # a folder of another machine is dead after a day
 UNSIGNED_SECONDS = 60.0
 
 
@@ -33,7 +32,7 @@ def claim(store: Path, name: str) -> Path:
     """Make the work folder of this name and write into it that this process uses it."""
     folder = work_folder(store, name)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / OWNER).write_text(_me(), encoding="utf-8")
+    (folder / OWNER).write_text(owners.signature(), encoding="utf-8")
     return folder
 
 
@@ -65,17 +64,11 @@ def sweep(store: Path) -> list[Path]:
     return dead
 
 
-def _me() -> str:
-    return f"{re.sub(r'[^0-9A-Za-z]', '_', socket.gethostname())} {os.getpid()}"
-
-
 def _is_dead(folder: Path) -> bool:
-    host, _, process = _signed(folder).partition(" ")
-    if not process.isdigit():  # killed before it signed, or about to sign
+    signed = _signed(folder)
+    if not signed:  # killed before it signed, or about to sign
         return time.time() - folder.stat().st_mtime > UNSIGNED_SECONDS
-    if host != _me().partition(" ")[0]:
-        return time.time() - folder.stat().st_mtime > ABANDONED_SECONDS
-    return not _is_alive(int(process))
+    return owners.is_abandoned(folder, signed)
 
 
 def _signed(folder: Path) -> str:
@@ -83,16 +76,6 @@ def _signed(folder: Path) -> str:
         return (folder / OWNER).read_text(encoding="utf-8")
     except OSError:
         return ""
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # alive, and somebody else's
-        return True
-    return True
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Ingest: who the rows are, when two runs are the same, what reaches the store, and that it is all or nothing."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from culpa.tasks import store, work
+from culpa.tasks import owners, store, work
 from tests.tasks.tables import animals, ask, ingested, saved
 
 IDS = "SELECT row_id, row_hash, given_label FROM rows ORDER BY row_id"
@@ -204,7 +205,7 @@ def test_what_dead_processes_left_is_swept_and_what_living_ones_use_is_not(tmp_p
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     mine, left = work.claim(place, "mine"), work.claim(place, "left")
-    (left / "owner").write_text((left / "owner").read_text().split()[0] + f" {dead.pid}")
+    (left / "owner").write_text(owners.signature().replace(f"-{os.getpid()}", f"-{dead.pid}"))
     ingested(animals(), tmp_path)
     assert mine.exists()
     assert not left.exists()

@@ -36,7 +36,7 @@ def insert_and_fail(path: Path) -> None:
 
 
 def another_process(code: str, *arguments: str) -> subprocess.Popen[str]:
-    script = "import sys, time\nfrom pathlib import Path\nfrom culpa.tasks import store\n" + textwrap.dedent(code)
+    script = "import os, sys, time\nfrom pathlib import Path\nfrom culpa.tasks import store\n" + textwrap.dedent(code)
     return subprocess.Popen(
         [sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -172,6 +172,22 @@ def test_processes_that_make_the_same_store_at_once_get_one(tmp_path: Path) -> N
     makers = [another_process("store.create(Path(sys.argv[1]))", str(path)) for _ in range(3)]
     assert [one.wait() for one in makers] == [0, 0, 0]
     store.check(path)
+    assert [one.name for one in tmp_path.iterdir()] == ["culpa.duckdb"]
+
+
+@pytest.mark.parametrize("step", ["store._appear", "Path.unlink"])
+def test_what_a_maker_killed_on_the_way_left_is_swept_by_the_next(tmp_path: Path, step: str) -> None:
+    path = tmp_path / "culpa.duckdb"
+    killed = another_process(
+        f"""
+        {step} = lambda *_, **__: os.kill(os.getpid(), 9)
+        store.create(Path(sys.argv[1]))
+        """,
+        str(path),
+    )
+    assert killed.wait() == -signal.SIGKILL
+    assert any(one.name.endswith(".culpa-draft") for one in tmp_path.iterdir())
+    store.create(path)
     assert [one.name for one in tmp_path.iterdir()] == ["culpa.duckdb"]
 
 
