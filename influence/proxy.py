@@ -54,9 +54,13 @@ class ReferenceInfluence:
     mean: NDArray[Any]  # (rows,) mean over the reference rows
     standard_error: NDArray[Any]  # (rows,) of that mean, over the reference rows
     by_class: NDArray[Any]  # (rows, classes) mean over each class's reference rows, NaN if none; regression: (rows, 1)
-    on_probability: NDArray[
-        Any
-    ]  # (rows,) mean effect on P(own label of the reference row): positive raises it; may be NaN in regression
+    on_probability: NDArray[Any]
+    """(rows,) mean effect on P(own label of the reference row): positive raises it; may be NaN in regression."""
+    removal: NDArray[Any]
+    """(rows,) rise of the mean reference loss when the row is removed, as near to retraining as the proxy knows.
+
+    Linear with the exact curvature: to second order; the others: the mean.
+    """
 
 
 class Fitted(Protocol):

@@ -108,6 +108,7 @@ def _pooled(parts: list[ReferenceInfluence], weights: NDArray[np.float64]) -> Re
         standard_error=np.sqrt(sum_of(share**2, [part.standard_error**2 for part in parts])),
         by_class=by_class,
         on_probability=sum_of(share, [part.on_probability for part in parts]),
+        removal=sum_of(share, [part.removal for part in parts]),
     )
 
 
@@ -122,7 +123,7 @@ def _proxy_columns(trained: Trained, rows: Rows, name: str, influence: Reference
     found = trained.scores[name]
     columns = {"self_influence": found.self_influence, **_own(found, rows, trained)}
     if influence is not None:
-        columns |= {"influence": influence.mean, "influence_se": influence.standard_error}
+        columns |= {"influence": influence.removal, "influence_se": influence.standard_error}
     return columns
 
 
@@ -160,11 +161,11 @@ def _columns(trained: Trained, rows: Rows, by_proxy: dict[str, Columns], influen
         "self_influence": own,
         "memorization": mean["memorization"],
         "probability_without": mean["probability_without"],
-        "influence": influence.mean,
+        "influence": influence.removal,
         "influence_se": influence.standard_error,
         "influence_p_value": _p_values(influence),
         "class_influence": _least(influence.by_class),
-        "relative_influence": influence.mean / np.sqrt(np.where(own > 0, own, np.nan)),
+        "relative_influence": influence.removal / np.sqrt(np.where(own > 0, own, np.nan)),
         "classification_influence": influence.on_probability,
         "loss": -np.log(mean["probability_with"].clip(1e-300)),
         "suggested": view.suggested,
@@ -175,11 +176,11 @@ def _columns(trained: Trained, rows: Rows, by_proxy: dict[str, Columns], influen
 
 
 def _p_values(influence: ReferenceInfluence) -> NDArray[np.float64]:
-    """One-sided p-value of harm: small when the mean lies below nought beyond its noise; 1 where that is not known."""
+    """One-sided p-value of harm: small when it lies below nought beyond its noise; 1 where not known."""
     error = influence.standard_error
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = norm.cdf(influence.mean / error)
-    settled: NDArray[np.float64] = np.where(error > 0, p, np.where((error == 0) & (influence.mean < 0), 0.0, 1.0))
+        p = norm.cdf(influence.removal / error)
+    settled: NDArray[np.float64] = np.where(error > 0, p, np.where((error == 0) & (influence.removal < 0), 0.0, 1.0))
     return settled
 
 

@@ -68,7 +68,7 @@ CREATE TABLE scores (
     self_influence DOUBLE,              -- >= 0: how much the fit at the row rests on the row itself
     memorization DOUBLE,                -- P(own label | trained with the row) - P(own label | without it)
     probability_without DOUBLE,         -- P(own label | trained without the row); low = suspicious
-    influence DOUBLE,                   -- mean over reference rows; positive = the row helps
+    influence DOUBLE,                   -- rise of the mean reference loss were the row removed; positive = the row helps
     influence_se DOUBLE,
     influence_p_value DOUBLE,
     class_influence DOUBLE,             -- least, over classes, of the mean over that class's reference rows

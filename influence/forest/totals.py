@@ -72,6 +72,7 @@ class Totals:
             standard_error=self._error(mean, trees, len(reference)) if len(reference) > 1 else unknown,
             by_class=self.by_class,
             on_probability=mean.copy() if reference.classes else unknown,
+            removal=mean,
         )
 
     def _error(self, mean: NDArray[np.float64], trees: int, count: int) -> NDArray[np.float64]:

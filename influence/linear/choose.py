@@ -1,8 +1,8 @@
 """Which curvature fits in memory, decided before anything is allocated, and how far a cheaper one agrees with it.
 
-The rule: exact while three copies of the (outputs x width)^2 Hessian fit, else class blocks while two copies of
-outputs blocks of width^2 fit, else Kronecker. Three copies because Hessian, inverse and the reference form stand side
-by side.
+The rule: exact while five copies of the (outputs x width)^2 Hessian fit, else class blocks while two copies of
+outputs blocks of width^2 fit, else Kronecker. Five copies because the inverse, the two forms of the reference rows and
+what they are made from stand side by side.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class Curvature(Protocol):
 
 def curvature_form(outputs: int, width: int, memory: float) -> str:
     """Name of the most exact form whose memory stays within `memory` bytes."""
-    if 3 * 8 * (outputs * width) ** 2 <= memory:
+    if 5 * 8 * (outputs * width) ** 2 <= memory:
         return "exact"
     return "class blocks" if 2 * 8 * outputs * width**2 <= memory else "kronecker"
 

@@ -5,6 +5,7 @@ that a row needs of H^-1 are the forms x' (H^-1)_kl x, an outputs x outputs matr
 one matrix product.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, lapack
 
-from culpa.influence.linear.heads import Array, pair_weights, pairs
+from culpa.influence.linear.heads import Array, packed_form
 from culpa.influence.linear.problem import Problem, predict
 from culpa.influence.linear.products import (
     Forms,
@@ -25,22 +26,28 @@ from culpa.influence.linear.products import (
     with_constant,
 )
 
-__all__ = ["ExactCurvature", "fit_exact", "hessian", "invert"]
+__all__ = ["ExactCurvature", "curvature_sum", "fit_exact", "hessian", "invert"]
 
+Curving = Callable[[Array, Array], Array]  # scores and columns of a block -> a packed matrix per row, (rows, pairs)
 
 SMALL = 2_000  # parameters
 
 
-def hessian(problem: Problem, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Hessian of the summed loss plus rows * penalty, at these weights: (outputs width, outputs width)."""
+def curvature_sum(problem: Problem, weights: NDArray[np.float64], of: Curving) -> NDArray[np.float64]:
+    """Sum over rows of A_i (x) x_i x_i' for packed A_i, by `of`: (outputs width, outputs width)."""
     outputs, width = weights.shape
     sums = OuterSums(width, outputs * (outputs + 1) // 2, problem.features.dtype)
     for rows in blocks(len(problem), packed_width(width)):
         features = problem.features[rows]
-        curvatures = problem.head.curvatures(predict(features, weights))
-        sums.add(with_constant(features), curvatures)
-    whole = block_matrix(sums.total(), outputs)
-    whole[np.diag_indices_from(whole)] += len(problem) * np.tile(problem.penalty, outputs)
+        columns = with_constant(features)
+        sums.add(columns, of(predict(features, weights), columns))
+    return block_matrix(sums.total(), outputs)
+
+
+def hessian(problem: Problem, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Hessian of the summed loss plus rows * penalty, at these weights: (outputs width, outputs width)."""
+    whole = curvature_sum(problem, weights, lambda scores, _: problem.head.curvatures(scores))
+    whole[np.diag_indices_from(whole)] += len(problem) * np.tile(problem.penalty, len(weights))
     return whole
 
 
@@ -88,14 +95,13 @@ class ExactCurvature:
         """G of each row, packed: (rows, pairs)."""
         return quadratic_forms(self.blocks(), dtype)
 
-    def forms_between(self, moments: NDArray[np.float64], dtype: Any) -> Forms:
-        """The same of H^-1 F H^-1, with F the mean gradient product of the reference rows: the spread of influence."""
-        return quadratic_forms(packed_blocks(self.inverse @ moments @ self.inverse, self.outputs), dtype)
+    def blocks_between(self, moments: NDArray[np.float64]) -> Array:
+        """The same of H^-1 F H^-1, for a matrix F on the parameters: (pairs, width, width)."""
+        return packed_blocks(self.inverse @ moments @ self.inverse, self.outputs)
 
     def own(self, forms: Array, residuals: Array) -> Array:
         """r' G r of each row: its self-influence when `forms` are those of H^-1. (rows,)."""
-        left, right = pairs(self.outputs)
-        return (residuals[:, left] * residuals[:, right] * forms) @ pair_weights(self.outputs).astype(forms.dtype)
+        return packed_form(forms, residuals)
 
 
 def fit_exact(problem: Problem, weights: NDArray[np.float64]) -> ExactCurvature:

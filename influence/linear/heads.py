@@ -22,6 +22,7 @@ __all__ = [
     "Squared",
     "diagonal_curvatures",
     "head_for",
+    "packed_form",
     "pair_weights",
     "pairs",
     "probabilities",
@@ -37,6 +38,14 @@ def pair_weights(outputs: int) -> Array:
     """1 on the diagonal, 2 off it: how often a packed entry counts in a sum over the whole matrix."""
     left, right = pairs(outputs)
     return np.where(left == right, 1.0, 2.0)
+
+
+def packed_form(packed: Array, vectors: Array) -> Array:
+    """v' A v of each row, A packed (rows, pairs), v (rows, outputs): (rows,)."""
+    left, right = pairs(vectors.shape[1])
+    products = vectors[:, left] * vectors[:, right]
+    products *= packed
+    return products @ pair_weights(vectors.shape[1]).astype(packed.dtype)
 
 
 class Head(Protocol):
@@ -60,6 +69,9 @@ class Head(Protocol):
 
     def curvature_factors(self, scores: Array) -> tuple[Array, Array]:
         """a and b of S = diag(a) - b b'."""
+
+    def turns(self, scores: Array, along: Array) -> Array:
+        """Packed derivative of S as the scores move along `along`, (rows, outputs (outputs + 1) / 2)."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +107,14 @@ class Softmax:
         p = probabilities(scores)
         return p, p
 
+    def turns(self, scores: Array, along: Array) -> Array:
+        p = probabilities(scores)
+        moved = p * (along - np.einsum("mk,mk->m", p, along)[:, None])
+        left, right = pairs(self.outputs)
+        packed = -p[:, left] * moved[:, right] - moved[:, left] * p[:, right]
+        packed[:, left == right] += moved
+        return packed
+
 
 @dataclass(frozen=True)
 class Squared:
@@ -116,6 +136,9 @@ class Squared:
 
     def curvature_factors(self, scores: Array) -> tuple[Array, Array]:
         return np.ones_like(scores), np.zeros_like(scores)
+
+    def turns(self, scores: Array, along: Array) -> Array:
+        return np.zeros_like(scores)
 
 
 def head_for(classes: int) -> Head:

@@ -52,7 +52,7 @@ class FittedLinear:
 
     def influence_on(self, reference: Rows) -> ReferenceInfluence:
         """Influence of every row on the reference rows, nats (regression: squared target units / 2), positive helps."""
-        return influence_on(self.rows, self.weights, self.curvature, self._problem(reference))
+        return influence_on(self.rows, self.keep, self.weights, self.curvature, self._problem(reference))
 
     def influence_between(self, index: NDArray[Any], reference: Rows) -> Array:
         """influence(i, v) of a few rows on each reference row: (rows in index, reference rows), positive helps."""

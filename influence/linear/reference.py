@@ -3,11 +3,13 @@
 influence(i, v) = <g_v, H^-1 g_i>, H the Hessian of the summed loss, so the division by n is inside it. The mean over
 v needs H^-1 only of the mean reference gradient. The spread over v is the quadratic form g_i' H^-1 Cov(g_v) H^-1 g_i
 where the curvature is exact; for the diagonal forms it is the spread of the means of 30 batches of reference rows.
+The exact curvature also gives the effect of a real removal (`removal`); for the others that is the influence.
 Effect on P(own label of v): its gradient is -P(own label) g_v, so the same sum with each v weighed by its
 probability.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,15 @@ from culpa.influence.linear.choose import Curvature
 from culpa.influence.linear.exact import ExactCurvature
 from culpa.influence.linear.heads import Array, pairs
 from culpa.influence.linear.problem import Problem, predict
-from culpa.influence.linear.products import OuterSums, block_matrix, blocks, packed_width, with_constant
+from culpa.influence.linear.products import (
+    OuterSums,
+    block_matrix,
+    blocks,
+    packed_width,
+    quadratic_forms,
+    with_constant,
+)
+from culpa.influence.linear.removal import removal_effects, removal_moments
 from culpa.influence.proxy import ReferenceInfluence
 
 __all__ = ["influence_on"]
@@ -25,12 +35,16 @@ BATCHES = 30
 MOST_DIRECTION_ENTRIES = 20_000_000  # of the directions applied at once: bounds memory for many classes
 
 Weights = NDArray[np.float64]  # (outputs, width), the intercept last
-Spread = Callable[[Array, Array], Array]  # both factors of a block's gradients -> standard error of its mean influence
+Effects = Callable[[slice, Array, Array, Array], tuple[Array, Array]]
+"""A block, both factors of its gradients, its mean influence -> effect of removal, standard error of the influence."""
 
 
-def influence_on(rows: Problem, weights: Weights, curvature: Curvature, reference: Problem) -> ReferenceInfluence:
+def influence_on(
+    rows: Problem, keep: NDArray[np.bool_], weights: Weights, curvature: Curvature, reference: Problem
+) -> ReferenceInfluence:
     """Influence of all of `rows` on all of `reference`; signs, units and shapes as in `ReferenceInfluence`.
 
+    `keep` (rows,) tells which rows took part in the fit.
     One pass over the rows, and one more for every lot of classes whose directions do not fit in memory together.
     """
     if not len(reference):
@@ -41,8 +55,9 @@ def influence_on(rows: Problem, weights: Weights, curvature: Curvature, referenc
     on_probability = _mean_gradients(reference, weights, everything, range(1), own)
     outputs = rows.head.outputs
     classes = everything if outputs == 1 else reference.labels.astype(np.intp)
-    found, error, by_class = np.empty((len(rows), 2)), np.empty(len(rows)), np.empty((len(rows), outputs))
-    spread = (_exact_spread if isinstance(curvature, ExactCurvature) else _batch_spread)(weights, curvature, reference)
+    found, by_class = np.empty((len(rows), 4)), np.empty((len(rows), outputs))
+    effects_of = _exact_effects if isinstance(curvature, ExactCurvature) else _batch_effects
+    effects = effects_of(rows, keep, weights, curvature, reference, curvature.solve(mean)[0])
     step = max(1, MOST_DIRECTION_ENTRIES // weights.size)
     for start in range(0, outputs, step):
         lot = range(start, min(start + step, outputs))
@@ -52,9 +67,10 @@ def influence_on(rows: Problem, weights: Weights, curvature: Curvature, referenc
             values = _apply(solved, columns, residuals)
             by_class[block, start : lot.stop] = values[:, 2:]
             if start == 0:
-                found[block], error[block] = values[:, :2], spread(columns, residuals)
+                found[block, :2] = values[:, :2]
+                found[block, 2], found[block, 3] = effects(block, columns, residuals, values[:, 0])
     by_class[:, np.bincount(classes, minlength=outputs) == 0] = np.nan
-    return ReferenceInfluence(found[:, 0], error, by_class, found[:, 1])
+    return ReferenceInfluence(found[:, 0], found[:, 3], by_class, found[:, 1], found[:, 2])
 
 
 def _apply(solved: Array, columns: Array, residuals: Array) -> Array:
@@ -88,17 +104,28 @@ def _mean_gradients(
     return sums
 
 
-def _exact_spread(weights: Weights, curvature: Curvature, reference: Problem) -> Spread:
-    """Standard error by the quadratic form of the reference gradients' covariance; NaN with one reference row."""
+def _exact_effects(
+    rows: Problem, keep: NDArray[np.bool_], weights: Weights, curvature: Curvature, reference: Problem, along: Weights
+) -> Effects:
+    """Removal to second order, and the standard error by the reference gradients' covariance: three forms a row."""
     assert isinstance(curvature, ExactCurvature)
-    forms = curvature.forms_between(_covariance(weights, reference), reference.features.dtype)
+    kept = rows if keep.all() else replace(rows, features=rows.features[keep], labels=rows.labels[keep])
+    dtype = reference.features.dtype
+    between = [
+        curvature.blocks_between(moments).astype(dtype)
+        for moments in (_covariance(weights, reference), removal_moments(kept, weights, along, reference))
+    ]
+    forms = quadratic_forms(np.concatenate([curvature.blocks().astype(dtype), *between]), dtype)
     freedom = len(reference) - 1 if len(reference) > 1 else np.nan
 
-    def spread(columns: Array, residuals: Array) -> Array:
-        variance = curvature.own(forms(columns), residuals)
-        return np.sqrt(variance.astype(np.float64).clip(0) / freedom)
+    def effects(block: slice, columns: Array, residuals: Array, _: Array) -> tuple[Array, Array]:
+        own, spread, beyond = np.split(forms(columns), 3, axis=1)
+        once = np.where(keep[block], 1, -1).astype(dtype)
+        removal = removal_effects(rows, weights, along, block, columns, once, (own, beyond))
+        variance = curvature.own(spread, residuals).astype(np.float64).clip(0)
+        return removal, np.sqrt(variance / freedom)
 
-    return spread
+    return effects
 
 
 def _covariance(weights: Weights, reference: Problem) -> NDArray[np.float64]:
@@ -115,16 +142,18 @@ def _covariance(weights: Weights, reference: Problem) -> NDArray[np.float64]:
     return covariance
 
 
-def _batch_spread(weights: Weights, curvature: Curvature, reference: Problem) -> Spread:
-    """Standard error by the spread of the means of batches of reference rows; NaN with one reference row."""
+def _batch_effects(
+    rows: Problem, keep: NDArray[np.bool_], weights: Weights, curvature: Curvature, reference: Problem, along: Weights
+) -> Effects:
+    """Removal to first order, and the standard error by the means of batches; NaN with one reference row."""
     batches = min(BATCHES, len(reference))
     gradients = _mean_gradients(reference, weights, np.arange(len(reference)) % batches, range(batches))
     solved = curvature.solve(gradients)
 
-    def spread(columns: Array, residuals: Array) -> Array:
+    def effects(block: slice, columns: Array, residuals: Array, mean: Array) -> tuple[Array, Array]:
         if batches == 1:
-            return np.full(len(residuals), np.nan)
+            return mean, np.full(len(residuals), np.nan)
         values = _apply(solved, columns, residuals).astype(np.float64)
-        return values.std(axis=1, ddof=1) / np.sqrt(batches)
+        return mean, values.std(axis=1, ddof=1) / np.sqrt(batches)
 
-    return spread
+    return effects

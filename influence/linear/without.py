@@ -15,7 +15,7 @@ import numpy as np
 
 from culpa.influence.linear.heads import Array
 
-__all__ = ["score_changes"]
+__all__ = ["row_steps", "score_changes"]
 
 LEAST_WEIGHT = 1e-30  # of a class: so far below any rounding that it only keeps the division finite
 LEAST_PIVOT = 1e-6  # of 1 minus leverage: below it the row alone holds up a direction of the model
@@ -30,8 +30,14 @@ def score_changes(forms: Array, factors: tuple[Array, Array], residuals: Array, 
     """
     if forms.shape[1] == residuals.shape[1] > 1:
         return _diagonal_changes(forms, factors, residuals, copies)
+    return row_steps(forms, factors, residuals, copies)[1]
+
+
+def row_steps(forms: Array, factors: tuple[Array, Array], residuals: Array, copies: Array) -> tuple[Array, Array]:
+    """t and G t for a whole G, both (rows, outputs): the weights move by H^-1 (t x'), the row's scores by G t."""
     g = _rows_last(forms, residuals.shape[1])
-    return np.einsum("klm,lm->mk", g, _whole_solve(g, factors, residuals, copies))
+    steps = _whole_solve(g, factors, residuals, copies)
+    return steps.T, np.einsum("klm,lm->mk", g, steps)
 
 
 def _diagonal_changes(forms: Array, factors: tuple[Array, Array], residuals: Array, copies: Array) -> Array:

@@ -113,4 +113,4 @@ def influence_of(market: Market, reference: Rows) -> ReferenceInfluence:
     by_class /= np.where(members > 0, members, np.nan)
     unknown = np.full(len(mean), np.nan)
     error = np.sqrt(np.maximum(squares / count - mean**2, 0) / (count - 1)) if count > 1 else unknown
-    return ReferenceInfluence(mean, error, by_class, mean.copy() if reference.classes else unknown)
+    return ReferenceInfluence(mean, error, by_class, mean.copy() if reference.classes else unknown, mean)

@@ -46,7 +46,7 @@ def measure(share: float, seed: int, count: int, removed: int) -> list[str]:
     fitted = fit_linear(rows)
     gone = np.random.default_rng(1).choice(count, removed, replace=False)
     truth = remove_each(rows, reference, fitted.weights, count * fitted.strength.l2, gone)
-    scores, influence = fitted.scores(), fitted.influence_on(reference).mean[gone]
+    scores, influence = fitted.scores(), fitted.influence_on(reference).removal[gone]
     pairs = [
         (influence, truth.reference_loss),
         (scores.self_influence[gone], truth.own_loss),

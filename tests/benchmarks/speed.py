@@ -3,9 +3,10 @@
 exact    All exact linear scores (curvature, scores of every row, influence on 1,000 reference rows; the weights are
          there) against one float32 matrix product of the same flops. Two counts of the same work, n rows, w = features
          + 1, C classes, P = C (C + 1) / 2 blocks:
-         packed   D = w (w + 1) / 2 products a row: Hessian, forms of H^-1, and forms of the reference spread are
-                  2 n D P each; logits and influence along mean, own probability and every class 2 n w C (3 + C)
-         plain    Hessian n (w C)^2, the two forms 2 n w^2 P each
+         packed   D = w (w + 1) / 2 products a row: Hessian, its turn along the mean reference gradient, and the forms
+                  of H^-1, of the reference spread and of a removal's second order are 2 n D P each; logits and
+                  influence along mean, own probability and every class 2 n w C (3 + C)
+         plain    Hessian and its turn n (w C)^2 each, the three forms 2 n w^2 P each
 cleanlab Fit with a given penalty, then all scores, against cleanlab's margin scores of the same model over five folds.
 memory   Peak over what the data takes, of fit and all scores.
 
@@ -148,13 +149,13 @@ def score(fitted: FittedLinear, reference: Rows) -> tuple[Any, Any]:
 def packed_flops(rows: int) -> float:
     """Flops of the matrix products of the exact scores, each row's features multiplied with each other once."""
     width, blocks = FEATURES + 1, CLASSES * (CLASSES + 1) // 2
-    return 2.0 * rows * (3 * (width * (width + 1) // 2) * blocks + width * CLASSES * (3 + CLASSES))
+    return 2.0 * rows * (5 * (width * (width + 1) // 2) * blocks + width * CLASSES * (3 + CLASSES))
 
 
 def plain_flops(rows: int) -> float:
-    """Flops of the same as it is written down: one symmetric product, and a product by every block for each form."""
+    """Flops of the same as it is written down: two symmetric products, and a product by every block for each form."""
     width, blocks = FEATURES + 1, CLASSES * (CLASSES + 1) // 2
-    return rows * (width * CLASSES) ** 2.0 + 2 * 2.0 * rows * width**2 * blocks
+    return 2.0 * rows * (width * CLASSES) ** 2 + 3 * 2.0 * rows * width**2 * blocks
 
 
 def product_of(flops: float) -> Callable[[], object]:

@@ -103,7 +103,7 @@ def test_p_values_are_one_sided_and_small_for_harm_alone(scored):
 def test_p_values_without_a_spread_follow_the_sign_and_without_a_known_spread_accuse_nobody():
     mean = np.array([-1.0, 1.0, 0.0, -1.0, 1.0])
     error = np.array([0.0, 0.0, 0.0, np.nan, np.nan])
-    found = scoring._p_values(ReferenceInfluence(mean, error, mean[:, None], mean))
+    found = scoring._p_values(ReferenceInfluence(mean, error, mean[:, None], mean, mean))
     np.testing.assert_array_equal(found, [0.0, 1.0, 1.0, 1.0, 1.0])
 
 
@@ -155,7 +155,7 @@ def test_no_row_judges_itself_nor_votes_where_it_was_trained():
     for number in range(4):
         panel, others = (fold == number) & allowed, fold != number
         fitted = fit_linear(rows, others, l2=strength / others.sum())
-        total[others] += panel.sum() * fitted.influence_on(rows.take(panel)).mean[others]
+        total[others] += panel.sum() * fitted.influence_on(rows.take(panel)).removal[others]
         votes[others] += panel.sum()
     np.testing.assert_allclose(found, total / votes, rtol=0, atol=1e-8)
 

@@ -1,0 +1,63 @@
+"""What a row's removal does to the mean reference loss, to second order: nearly what retraining without it says.
+
+Removing row i moves the weights by D = (H - H_i)^-1 g_i, the row's own curvature taken out, plus a bend, because H
+itself changes along the way. With a = H^-1 g, g the mean reference gradient, the mean reference loss rises by
+
+    <g, D> + D' (H_ref - T) D / 2 + T_i[D, D] / 2
+
+H_ref the Hessian of the mean reference loss, T the third derivative of the summed training loss along a, T_i that of
+row i. Plain influence <g, H^-1 g_i> is the first term without the row's own curvature; where single effects nearly
+cancel in the mean, the rest decides their order (`tests/benchmarks/leave_one_out.py`). D is kept in its factors, D =
+H^-1 (t x'), so the second term is one more quadratic form per row. Exact for squared loss.
+Source: derived here from the stationarity of the loss without the row; the one-step D is Cook & Weisberg's 1982.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from culpa.influence.linear.exact import curvature_sum
+from culpa.influence.linear.heads import Array, packed_form
+from culpa.influence.linear.problem import Problem, predict
+from culpa.influence.linear.without import row_steps
+
+__all__ = ["removal_effects", "removal_moments"]
+
+Weights = NDArray[np.float64]  # (outputs, width), the intercept last
+
+
+def removal_moments(kept: Problem, weights: Weights, along: Weights, reference: Problem) -> NDArray[np.float64]:
+    """H_ref - T of the module's formula: (outputs width, outputs width). `along` is a."""
+
+    def turning(scores: Array, columns: Array) -> Array:
+        return kept.head.turns(scores, columns.T @ along.T.astype(columns.dtype))
+
+    def curving(scores: Array, columns: Array) -> Array:
+        return reference.head.curvatures(scores)
+
+    moments = curvature_sum(reference, weights, curving) / len(reference)
+    moments -= curvature_sum(kept, weights, turning)
+    return moments
+
+
+def removal_effects(
+    rows: Problem,
+    weights: Weights,
+    along: Weights,
+    block: slice,
+    columns: Array,
+    once: Array,
+    forms: tuple[Array, Array],
+) -> Array:
+    """Rise of the mean reference loss when each row of a block leaves, or, not being there, fails to join. (rows,).
+
+    `columns` are the block's features and a one, (width, rows); `once` is 1 for rows in the training and -1 for
+    others; `forms` are the packed x' (H^-1)_kl x and x' (H^-1 (H_ref - T) H^-1)_kl x, (rows, pairs) each.
+    """
+    scores = predict(rows.features[block], weights)
+    residuals, factors = rows.head.residuals(scores, rows.labels[block]), rows.head.curvature_factors(scores)
+    steps, moved = row_steps(forms[0], factors, once[:, None] * residuals, once)
+    slopes = columns.T @ along.T.astype(columns.dtype)
+    straight = np.einsum("mk,mk->m", slopes, steps)
+    bent = packed_form(forms[1], steps)
+    own = packed_form(rows.head.turns(scores, slopes), moved)
+    return once * (straight + bent / 2) + own / 2
