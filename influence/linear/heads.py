@@ -8,6 +8,7 @@ factors and never written out. Symmetric C x C matrices are packed: one column p
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 
+@cache
 def pairs(outputs: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Row and column of each packed entry k <= l of a symmetric outputs x outputs matrix."""
     return np.triu_indices(outputs)

@@ -3,7 +3,8 @@
 Everything is one pass over blocks of rows per question; no model is fitted again for any row.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,26 @@ from culpa.influence.linear.products import Forms, blocks, packed_width, with_co
 from culpa.influence.linear.reference import influence_on
 from culpa.influence.linear.strength import Strength, choose_strength
 from culpa.influence.linear.wide import narrow_axes
-from culpa.influence.linear.without import score_changes
-from culpa.influence.proxy import ProxyScores, ReferenceInfluence
+from culpa.influence.linear.without import row_steps
+from culpa.influence.proxy import ProxyScores, ReferenceInfluence, score_blocks
 from culpa.influence.rows import Rows
 
 __all__ = ["FittedLinear", "fit_linear"]
 
 MEMORY = 2.0**30  # bytes for the curvature
 LEAST_PROBABILITY = 1e-12
+
+
+@dataclass(frozen=True)
+class _Leaving:
+    """What a block of rows does to the model by leaving it, or by joining."""
+
+    scores: Array  # (rows, outputs) with the rows as they are
+    residuals: Array  # (rows, outputs)
+    factors: tuple[Array, Array]  # of each row's curvature
+    forms: Array  # G of each row
+    steps: Array  # (rows, outputs) t of `row_steps`
+    moved: Array  # (rows, outputs) change of the scores
 
 
 @dataclass(frozen=True)
@@ -44,15 +57,37 @@ class FittedLinear:
 
     def scores(self) -> ProxyScores:
         """Score every row with and without itself, in one pass."""
-        leaving = leaving_rows(self.rows, self.keep, self.groups)
-        forms = self.curvature.forms(self.rows.features.dtype)
-        parts = [self._score(block, leaving, forms) for block in self._blocks()]
-        without, own_with, own_without, self_influence = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return ProxyScores(without, own_with, own_without, self_influence)
+        copies = leaving_rows(self.rows, self.keep, self.groups)
+        forms_of = self.curvature.forms(self.rows.features.dtype)
+        exact = self.curvature.form == "exact"
+        steps = [np.empty((len(self.rows) if exact else 0, len(self.weights)), self.rows.features.dtype) for _ in "tG"]
+
+        def score(block: slice) -> ProxyScores:
+            found = self._leave(block, forms_of)
+            if exact:
+                steps[0][block], steps[1][block] = found.steps, found.moved
+            return self._score(block, found, copies)
+
+        whole = score_blocks(len(self.rows), len(self.weights), self._blocks(), score, threads=False)
+        if exact:
+            vars(self)["_steps"] = tuple(steps)  # half the work: influence need not do it again
+        return whole
+
+    @cached_property
+    def _steps(self) -> tuple[Array, Array]:
+        """How weights and scores move as each row leaves or joins (`row_steps`), (rows, outputs) each."""
+        forms_of = self.curvature.forms(self.rows.features.dtype)
+        parts = [self._leave(block, forms_of) for block in self._blocks()]
+        return np.concatenate([part.steps for part in parts]), np.concatenate([part.moved for part in parts])
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave out what can be made again."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def influence_on(self, reference: Rows) -> ReferenceInfluence:
         """Influence of every row on the reference rows, nats (regression: squared target units / 2), positive helps."""
-        return influence_on(self.rows, self.keep, self.weights, self.curvature, self._problem(reference))
+        steps = self._steps if self.curvature.form == "exact" else None
+        return influence_on(self.rows, self.keep, self.weights, self.curvature, self._problem(reference), steps)
 
     def influence_between(self, index: NDArray[Any], reference: Rows) -> Array:
         """influence(i, v) of a few rows on each reference row: (rows in index, reference rows), positive helps."""
@@ -92,26 +127,34 @@ class FittedLinear:
     def _blocks(self) -> list[slice]:
         return list(blocks(len(self.rows), packed_width(self.weights.shape[1])))
 
-    def _score(self, block: slice, leaving: LeavingRows, forms_of: Forms) -> tuple[Array, Array, Array, Array]:
-        """`ProxyScores` of one block of rows."""
-        head, labels, keep = self.rows.head, self.rows.labels[block], self.keep[block]
-        features = self.rows.features[block]
+    def _leave(self, block: slice, forms_of: Forms) -> _Leaving:
+        """Take each row of a block out, or put it in where it took no part."""
+        head, features = self.rows.head, self.rows.features[block]
         scores = predict(features, self.weights)
-        residuals, factors = head.residuals(scores, labels), head.curvature_factors(scores)
+        residuals, factors = head.residuals(scores, self.rows.labels[block]), head.curvature_factors(scores)
         forms = forms_of(with_constant(features))
-        once = np.where(keep, 1.0, -1.0).astype(scores.dtype)
-        turned = scores + score_changes(forms, factors, once[:, None] * residuals, once)
-        now, then = self._outcomes(scores), self._outcomes(turned)
+        once = np.where(self.keep[block], 1, -1).astype(scores.dtype)
+        return _Leaving(scores, residuals, factors, forms, *row_steps(forms, factors, once[:, None] * residuals, once))
+
+    def _score(self, block: slice, found: _Leaving, copies: LeavingRows) -> ProxyScores:
+        """Scores of one block of rows."""
+        labels, keep = self.rows.labels[block], self.keep[block]
+        now, then = self._outcomes(found.scores), self._outcomes(found.scores + found.moved)
         with_row, without_row = np.where(keep[:, None], now, then), np.where(keep[:, None], then, now)
         own = np.arange(len(labels)), labels if len(self.weights) > 1 else 0
         own_with, own_without = with_row[own], without_row[own]
-        some = leaving.several[block]
+        some = copies.several[block]
         if some.any():
-            copies, summed = leaving.residuals(block, some, residuals[some])
-            moved = score_changes(forms[some], (factors[0][some], factors[1][some]), summed, copies)
-            without_row[some] = self._outcomes(scores[some] + moved)
-        self_influence = self.curvature.own(forms, residuals).astype(np.float64).clip(0)
-        return without_row, own_with, own_without, self_influence
+            together = self._leave_together(block, found, copies, some)
+            without_row[some] = self._outcomes(found.scores[some] + together)
+        self_influence = self.curvature.own(found.forms, found.residuals).astype(np.float64).clip(0)
+        return ProxyScores(without_row, own_with, own_without, self_influence)
+
+    def _leave_together(self, block: slice, found: _Leaving, copies: LeavingRows, some: NDArray[np.bool_]) -> Array:
+        """Change of the scores of these rows when all their duplicates leave too."""
+        count, summed = copies.residuals(block, some, found.residuals[some])
+        factors = found.factors[0][some], found.factors[1][some]
+        return row_steps(found.forms[some], factors, summed, count)[1]
 
     def _outcomes(self, scores: Array) -> Array:
         """Probabilities, strictly inside (0, 1), or predictions: (rows, classes or 1)."""

@@ -35,16 +35,22 @@ BATCHES = 30
 MOST_DIRECTION_ENTRIES = 20_000_000  # of the directions applied at once: bounds memory for many classes
 
 Weights = NDArray[np.float64]  # (outputs, width), the intercept last
+Steps = tuple[Array, Array]  # of every row, by `row_steps`: (rows, outputs) each
 Effects = Callable[[slice, Array, Array, Array], tuple[Array, Array]]
 """A block, both factors of its gradients, its mean influence -> effect of removal, standard error of the influence."""
 
 
 def influence_on(
-    rows: Problem, keep: NDArray[np.bool_], weights: Weights, curvature: Curvature, reference: Problem
+    rows: Problem,
+    keep: NDArray[np.bool_],
+    weights: Weights,
+    curvature: Curvature,
+    reference: Problem,
+    steps: Steps | None,
 ) -> ReferenceInfluence:
     """Influence of all of `rows` on all of `reference`; signs, units and shapes as in `ReferenceInfluence`.
 
-    `keep` (rows,) tells which rows took part in the fit.
+    `keep` (rows,) tells which rows took part in the fit; `steps` are needed for the exact curvature.
     One pass over the rows, and one more for every lot of classes whose directions do not fit in memory together.
     """
     if not len(reference):
@@ -56,8 +62,10 @@ def influence_on(
     outputs = rows.head.outputs
     classes = everything if outputs == 1 else reference.labels.astype(np.intp)
     found, by_class = np.empty((len(rows), 4)), np.empty((len(rows), outputs))
-    effects_of = _exact_effects if isinstance(curvature, ExactCurvature) else _batch_effects
-    effects = effects_of(rows, keep, weights, curvature, reference, curvature.solve(mean)[0])
+    if isinstance(curvature, ExactCurvature) and steps is not None:
+        effects = _exact_effects(rows, keep, weights, curvature, reference, curvature.solve(mean)[0], steps)
+    else:
+        effects = _batch_effects(weights, curvature, reference)
     step = max(1, MOST_DIRECTION_ENTRIES // weights.size)
     for start in range(0, outputs, step):
         lot = range(start, min(start + step, outputs))
@@ -105,25 +113,30 @@ def _mean_gradients(
 
 
 def _exact_effects(
-    rows: Problem, keep: NDArray[np.bool_], weights: Weights, curvature: Curvature, reference: Problem, along: Weights
+    rows: Problem,
+    keep: NDArray[np.bool_],
+    weights: Weights,
+    curvature: ExactCurvature,
+    reference: Problem,
+    along: Weights,
+    steps: Steps,
 ) -> Effects:
-    """Removal to second order, and the standard error by the reference gradients' covariance: three forms a row."""
-    assert isinstance(curvature, ExactCurvature)
+    """Removal to second order, and the standard error by the reference gradients' covariance: two forms a row."""
     kept = rows if keep.all() else replace(rows, features=rows.features[keep], labels=rows.labels[keep])
     dtype = reference.features.dtype
     between = [
         curvature.blocks_between(moments).astype(dtype)
         for moments in (_covariance(weights, reference), removal_moments(kept, weights, along, reference))
     ]
-    forms = quadratic_forms(np.concatenate([curvature.blocks().astype(dtype), *between]), dtype)
+    forms = quadratic_forms(np.concatenate(between), dtype)
     freedom = len(reference) - 1 if len(reference) > 1 else np.nan
 
     def effects(block: slice, columns: Array, residuals: Array, _: Array) -> tuple[Array, Array]:
-        own, spread, beyond = np.split(forms(columns), 3, axis=1)
-        once = np.where(keep[block], 1, -1).astype(dtype)
-        removal = removal_effects(rows, weights, along, block, columns, once, (own, beyond))
+        spread, bending = np.split(forms(columns), 2, axis=1)
+        scores, slopes = predict(rows.features[block], weights), columns.T @ along.T.astype(dtype)
+        once, own = np.where(keep[block], 1, -1).astype(dtype), (steps[0][block], steps[1][block])
         variance = curvature.own(spread, residuals).astype(np.float64).clip(0)
-        return removal, np.sqrt(variance / freedom)
+        return removal_effects(rows.head, scores, slopes, own, bending, once), np.sqrt(variance / freedom)
 
     return effects
 
@@ -142,9 +155,7 @@ def _covariance(weights: Weights, reference: Problem) -> NDArray[np.float64]:
     return covariance
 
 
-def _batch_effects(
-    rows: Problem, keep: NDArray[np.bool_], weights: Weights, curvature: Curvature, reference: Problem, along: Weights
-) -> Effects:
+def _batch_effects(weights: Weights, curvature: Curvature, reference: Problem) -> Effects:
     """Removal to first order, and the standard error by the means of batches; NaN with one reference row."""
     batches = min(BATCHES, len(reference))
     gradients = _mean_gradients(reference, weights, np.arange(len(reference)) % batches, range(batches))

@@ -16,17 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culpa.influence.linear.exact import curvature_sum
-from culpa.influence.linear.heads import Array, packed_form
-from culpa.influence.linear.problem import Problem, predict
-from culpa.influence.linear.without import row_steps
+from culpa.influence.linear.heads import Array, Head, packed_form
+from culpa.influence.linear.problem import Problem
 
 __all__ = ["removal_effects", "removal_moments"]
+
+MOST_BENDING_ROWS = 25_000
 
 Weights = NDArray[np.float64]  # (outputs, width), the intercept last
 
 
 def removal_moments(kept: Problem, weights: Weights, along: Weights, reference: Problem) -> NDArray[np.float64]:
-    """H_ref - T of the module's formula: (outputs width, outputs width). `along` is a."""
+    """H_ref - T of the module's formula: (outputs width, outputs width). `along` is a.
+
+    T is summed over at most 25,000 rows and scaled up: it bends a removal that is itself one row in as many.
+    """
+    some = kept.every(-(-len(kept) // MOST_BENDING_ROWS))
 
     def turning(scores: Array, columns: Array) -> Array:
         return kept.head.turns(scores, columns.T @ along.T.astype(columns.dtype))
@@ -35,29 +40,18 @@ def removal_moments(kept: Problem, weights: Weights, along: Weights, reference: 
         return reference.head.curvatures(scores)
 
     moments = curvature_sum(reference, weights, curving) / len(reference)
-    moments -= curvature_sum(kept, weights, turning)
+    moments -= curvature_sum(some, weights, turning) * (len(kept) / len(some))
     return moments
 
 
 def removal_effects(
-    rows: Problem,
-    weights: Weights,
-    along: Weights,
-    block: slice,
-    columns: Array,
-    once: Array,
-    forms: tuple[Array, Array],
+    head: Head, scores: Array, slopes: Array, steps: tuple[Array, Array], forms: Array, once: Array
 ) -> Array:
     """Rise of the mean reference loss when each row of a block leaves, or, not being there, fails to join. (rows,).
 
-    `columns` are the block's features and a one, (width, rows); `once` is 1 for rows in the training and -1 for
-    others; `forms` are the packed x' (H^-1)_kl x and x' (H^-1 (H_ref - T) H^-1)_kl x, (rows, pairs) each.
+    `slopes` are x' a, (rows, outputs); `steps` t and the change of the row's own scores (`row_steps`); `forms` the
+    packed x' (H^-1 (H_ref - T) H^-1)_kl x, (rows, pairs); `once` is 1 for rows in the training and -1 for others.
     """
-    scores = predict(rows.features[block], weights)
-    residuals, factors = rows.head.residuals(scores, rows.labels[block]), rows.head.curvature_factors(scores)
-    steps, moved = row_steps(forms[0], factors, once[:, None] * residuals, once)
-    slopes = columns.T @ along.T.astype(columns.dtype)
-    straight = np.einsum("mk,mk->m", slopes, steps)
-    bent = packed_form(forms[1], steps)
-    own = packed_form(rows.head.turns(scores, slopes), moved)
-    return once * (straight + bent / 2) + own / 2
+    straight = np.einsum("mk,mk->m", slopes, steps[0])
+    bent = packed_form(forms, steps[0]) + once * packed_form(head.turns(scores, slopes), steps[1])
+    return np.asarray(once * (straight + bent / 2))

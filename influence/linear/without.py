@@ -15,39 +15,35 @@ import numpy as np
 
 from culpa.influence.linear.heads import Array
 
-__all__ = ["row_steps", "score_changes"]
+__all__ = ["row_steps"]
 
 LEAST_WEIGHT = 1e-30  # of a class: so far below any rounding that it only keeps the division finite
 LEAST_PIVOT = 1e-6  # of 1 minus leverage: below it the row alone holds up a direction of the model
 
 
-def score_changes(forms: Array, factors: tuple[Array, Array], residuals: Array, copies: Array) -> Array:
-    """Change of each row's scores when `copies` rows like it leave (negative: join) the training. (rows, outputs).
+def row_steps(forms: Array, factors: tuple[Array, Array], residuals: Array, copies: Array) -> tuple[Array, Array]:
+    """t and G t when `copies` rows like each row leave (negative: join) the training. (rows, outputs) each.
 
-    `forms` is G, packed (rows, pairs) or its diagonal (rows, outputs); `factors` are a and b, (rows, outputs);
-    `residuals` (rows, outputs) are summed over the rows that leave, with the sign turned for rows that join; `copies`
-    is (rows,).
+    The weights move by H^-1 (t x'), the row's own scores by G t. `forms` is G, packed (rows, pairs) or its diagonal
+    (rows, outputs); `factors` are a and b, (rows, outputs); `residuals` (rows, outputs) are summed over the rows that
+    leave, with the sign turned for rows that join; `copies` is (rows,).
     """
     if forms.shape[1] == residuals.shape[1] > 1:
-        return _diagonal_changes(forms, factors, residuals, copies)
-    return row_steps(forms, factors, residuals, copies)[1]
-
-
-def row_steps(forms: Array, factors: tuple[Array, Array], residuals: Array, copies: Array) -> tuple[Array, Array]:
-    """t and G t for a whole G, both (rows, outputs): the weights move by H^-1 (t x'), the row's scores by G t."""
+        steps = _diagonal_solve(forms, factors, residuals, copies)
+        return steps, forms * steps
     g = _rows_last(forms, residuals.shape[1])
-    steps = _whole_solve(g, factors, residuals, copies)
-    return steps.T, np.einsum("klm,lm->mk", g, steps)
+    last = _whole_solve(g, factors, residuals, copies)
+    return last.T, np.einsum("klm,lm->mk", g, last)
 
 
-def _diagonal_changes(forms: Array, factors: tuple[Array, Array], residuals: Array, copies: Array) -> Array:
-    """The same for a diagonal G, by Sherman and Morrison's formula: no matrix per row."""
+def _diagonal_solve(forms: Array, factors: tuple[Array, Array], residuals: Array, copies: Array) -> Array:
+    """t for a diagonal G, by Sherman and Morrison's formula: no matrix per row."""
     a, b = factors
     inverse = 1 / (1 - copies[:, None] * a * forms).clip(LEAST_PIVOT)
     solved, along = inverse * residuals, inverse * b
     below = 1 + copies * np.einsum("mk,mk,mk->m", b, forms, along)
     turned = copies * np.einsum("mk,mk,mk->m", b, forms, solved) / below.clip(LEAST_PIVOT)
-    return forms * (solved - turned[:, None] * along)
+    return np.asarray(solved - turned[:, None] * along)
 
 
 def _whole_solve(g: Array, factors: tuple[Array, Array], residuals: Array, copies: Array) -> Array:

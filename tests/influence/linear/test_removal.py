@@ -1,5 +1,7 @@
 """The effect of a removal, to second order, against the dense derivatives it is made of and against real refits."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,24 @@ def test_removal_is_exact_for_squared_loss():
     found = fitted.influence_on(reference).removal
     for row in range(0, ROWS, 7):
         assert found[row] == pytest.approx(effect_of(rows, keep, row, fitted, reference), abs=1e-9)
+
+
+def test_the_bend_of_a_part_of_the_rows_stands_for_that_of_all(monkeypatch):
+    rows, reference = labelled(3_000, flipped=0.1)[0], labelled(70, seed=1)[0]
+    whole = fit_linear(rows, l2=L2).influence_on(reference)
+    monkeypatch.setattr("culpa.influence.linear.removal.MOST_BENDING_ROWS", 1_000)
+    part = fit_linear(rows, l2=L2).influence_on(reference)
+    bends = np.abs(whole.removal - whole.mean)
+    assert 0 < np.abs(part.removal - whole.removal).max() < 0.3 * bends.max()
+
+
+def test_scores_asked_before_or_after_do_not_change_the_effect(classes):
+    rows, keep, reference = classes
+    first, second = (fit_linear(rows, keep, l2=L2) for _ in range(2))
+    first.scores()
+    np.testing.assert_array_equal(first.influence_on(reference).removal, second.influence_on(reference).removal)
+    again = pickle.loads(pickle.dumps(first))
+    np.testing.assert_array_equal(again.influence_on(reference).removal, second.influence_on(reference).removal)
 
 
 def test_the_cheaper_curvatures_know_the_first_order_alone():

@@ -6,7 +6,7 @@ from scipy.special import softmax
 from scipy.stats import spearmanr
 
 from culpa.influence.linear import fit_linear
-from culpa.influence.linear.without import score_changes
+from culpa.influence.linear.without import row_steps
 from culpa.influence.rows import Rows
 from tests.influence.linear import dense
 from tests.influence.small_rows import labelled, measured, with_copies
@@ -102,14 +102,14 @@ def test_softmax_rows_that_are_not_kept_are_scored_as_if_they_joined():
     np.testing.assert_allclose(scores.own_without[some], plain[some, rows.labels[some]], rtol=0, atol=1e-11)
 
 
-def dense_changes(g, s, residual, copies):
-    """G (I - copies S G)^-1 R of one row."""
-    return g @ np.linalg.solve(np.eye(len(g)) - copies * s @ g, residual)
+def dense_steps(g, s, residual, copies):
+    """(I - copies S G)^-1 R of one row."""
+    return np.linalg.solve(np.eye(len(g)) - copies * s @ g, residual)
 
 
 @pytest.mark.parametrize("form", ["whole", "diagonal"])
 @pytest.mark.parametrize("copies", [1.0, 3.0, -1.0])
-def test_score_changes_equal_the_formula_row_by_row(form, copies):
+def test_steps_equal_the_formula_row_by_row(form, copies):
     chance = np.random.default_rng(0)
     factors = chance.standard_normal((20, 4, 4))
     g = 0.05 * factors @ factors.transpose(0, 2, 1) / np.abs(copies)
@@ -119,9 +119,10 @@ def test_score_changes_equal_the_formula_row_by_row(form, copies):
     residuals = p - np.eye(4)[chance.integers(0, 4, 20)]
     left, right = np.triu_indices(4)
     packed = np.einsum("mkk->mk", g) if form == "diagonal" else g[:, left, right]
-    found = score_changes(packed, (p, p), residuals.copy(), np.full(20, copies))
-    expected = [dense_changes(g[m], s[m], residuals[m], copies) for m in range(20)]
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-11)
+    steps, moved = row_steps(packed, (p, p), residuals.copy(), np.full(20, copies))
+    expected = np.array([dense_steps(g[m], s[m], residuals[m], copies) for m in range(20)])
+    np.testing.assert_allclose(steps, expected, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(moved, np.einsum("mkl,ml->mk", g, expected), rtol=0, atol=1e-11)
 
 
 def test_a_row_that_alone_holds_up_a_direction_still_gets_finite_scores():
