@@ -1,7 +1,7 @@
 """What several proxies together think of every row: calibrated, averaged, and judged against the given labels.
 
-Each proxy's out-of-sample probabilities are calibrated to the truth (`suspicion.calibrate`), then plainly averaged:
-weights by accuracy or log-loss on noisy labels were measured to be no better. One noise model judges the average.
+Each proxy's out-of-sample probabilities are calibrated to the truth (`suspicion.calibrate`), then averaged, plainly
+but for a proxy that is clearly worse (`weights`). One noise model judges the average.
 """
 
 from collections.abc import Mapping
@@ -16,13 +16,14 @@ from scipy.stats import spearmanr
 from culpa.influence.rows import Rows
 from culpa.influence.suspicion import calibrate, fit_noise, judge, judge_targets
 from culpa.influence.suspicion.calibrate import sharpen
+from culpa.influence.weights import proxy_weights
 
 Array = NDArray[np.float64]
 Outcomes = Mapping[
     str, Array
 ]  # proxy -> (rows, classes) probabilities or (rows, 1) predictions that never saw their row
 
-__all__ = ["Outcomes", "View", "agreement", "average", "look"]
+__all__ = ["Outcomes", "View", "agreement", "average", "look", "weighted"]
 
 
 @dataclass(frozen=True)
@@ -40,24 +41,29 @@ class View:
         np.bool_
     ]  # (rows,) the average prefers another class; regression: studentised residual above 3
     margin: Array  # (rows,) how strongly it does, before any noise model
+    weights: Mapping[str, float]  # proxy -> its share in the average
     sharpening: Mapping[str, float]  # proxy -> calibration of its probabilities; empty for regression
     report: dict[str, object]
 
 
-def look(outcomes: Outcomes, rows: Rows) -> View:
-    """The joint view of these proxies' out-of-sample outcomes."""
-    return _look_at_targets(outcomes, rows) if not rows.classes else _look_at_classes(outcomes, rows)
+def look(outcomes: Outcomes, rows: Rows, weights: Mapping[str, float] | None = None) -> View:
+    """The joint view of these proxies' out-of-sample outcomes; weights left out are found from them."""
+    weights = proxy_weights(outcomes, rows) if weights is None else weights
+    return (_look_at_classes if rows.classes else _look_at_targets)(outcomes, rows, weights)
 
 
-def _look_at_classes(outcomes: Outcomes, rows: Rows) -> View:
+def _look_at_classes(outcomes: Outcomes, rows: Rows, weights: Mapping[str, float]) -> View:
     calibrations = {name: calibrate(found, rows.labels) for name, found in outcomes.items()}
-    expected = average([sharpen(found, calibrations[name].sharpening) for name, found in outcomes.items()])
+    expected = weighted(
+        {name: sharpen(found, calibrations[name].sharpening) for name, found in outcomes.items()}, weights
+    )
     noise = fit_noise(expected, rows.labels)
     judged = judge(expected, rows.labels, noise)
     margin = _margins(expected, rows.labels)
     likelihoods = np.log(np.einsum("mk,mk->m", expected, noise.matrix[:, rows.labels].T))
     report = {
         "calibration": {name: vars(found) for name, found in calibrations.items()},
+        "weights": dict(weights),
         "noise_matrix": noise.matrix.tolist() if rows.classes <= 100 else None,
         "noise_trust": noise.trust,
         "expected_wrong": float(judged.probability_wrong.sum()),
@@ -70,13 +76,14 @@ def _look_at_classes(outcomes: Outcomes, rows: Rows) -> View:
         log_likelihoods=likelihoods,
         contradicted=margin > 0,
         margin=margin,
+        weights=weights,
         sharpening={name: found.sharpening for name, found in calibrations.items()},
         report=report,
     )
 
 
-def _look_at_targets(outcomes: Outcomes, rows: Rows) -> View:
-    expected = average(list(outcomes.values()))
+def _look_at_targets(outcomes: Outcomes, rows: Rows, weights: Mapping[str, float]) -> View:
+    expected = weighted(outcomes, weights)
     judged = judge_targets(expected[:, 0], rows.labels)
     residuals = {name: np.abs(found[:, 0] - rows.labels) for name, found in outcomes.items()}
     return View(
@@ -89,14 +96,25 @@ def _look_at_targets(outcomes: Outcomes, rows: Rows) -> View:
         log_likelihoods=judged.log_likelihoods,
         contradicted=judged.suspicion > 3,
         margin=judged.suspicion,
+        weights=weights,
         sharpening={},
         report={
+            "weights": dict(weights),
             "residual_scale": judged.scale,
             "wrong_rate": judged.wrong_rate,
             "expected_wrong": float(judged.probability_wrong.sum()),
             "agreement": agreement(residuals),
         },
     )
+
+
+def weighted(parts: Mapping[str, Array], weights: Mapping[str, float]) -> Array:
+    """Weighted sum of equally shaped arrays."""
+    names = list(parts)
+    total = weights[names[0]] * parts[names[0]].astype(np.float64)
+    for name in names[1:]:
+        total += weights[name] * parts[name]
+    return total
 
 
 def average(parts: list[Array]) -> Array:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from culpa.influence.ensemble import weighted
 from culpa.influence.folds import assign_folds, fold_count
 from culpa.influence.proxies import fit_proxy
 from culpa.influence.proxy import ProxyScores, ReferenceInfluence
@@ -153,7 +154,7 @@ def _columns(trained: Trained, rows: Rows, by_proxy: dict[str, Columns], influen
     """The columns of the table `scores`: probabilities averaged over the proxies, influence of the main one."""
     own = by_proxy[main_proxy(trained)]["self_influence"]
     mean = {
-        name: np.mean([columns[name] for columns in by_proxy.values()], axis=0)
+        name: weighted({proxy: columns[name] for proxy, columns in by_proxy.items()}, trained.view.weights)
         for name in ("probability_without", "memorization", "probability_with")
     }
     view = trained.view

@@ -43,7 +43,9 @@ def train_proxies(
     steps = 1.0 + 2 * rounds
     done = 0
 
-    def fit(some: Rows, keep: NDArray[np.bool_], before: Mapping[str, Fitted] | None) -> dict[str, Fitted]:
+    def fit(
+        names: tuple[str, ...], some: Rows, keep: NDArray[np.bool_], before: Mapping[str, Fitted] | None
+    ) -> dict[str, Fitted]:
         nonlocal done
         found = {}
         for place, name in enumerate(names):
@@ -53,7 +55,7 @@ def train_proxies(
         return found
 
     everybody = np.ones(len(rows), np.bool_)
-    fitted = fit(rows, everybody, None)
+    fitted = fit(names, rows, everybody, None)
     scores = {name: one.scores() for name, one in fitted.items()}
     start = State(everybody, fitted, look({name: one.without for name, one in scores.items()}, rows))
     end, records = run_rounds(rows, start, fit, rounds)

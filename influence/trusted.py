@@ -23,7 +23,7 @@ from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from culpa.influence.ensemble import look
+from culpa.influence.ensemble import look, weighted
 from culpa.influence.linear import FittedLinear, fit_linear
 from culpa.influence.proxies import fit_proxies
 from culpa.influence.proxy import ReferenceInfluence
@@ -96,10 +96,10 @@ def _opinions(trained: Trained, rows: Rows, reference: Rows) -> tuple[Array, Arr
     keep = np.concatenate([trained.keep, np.zeros(len(reference), np.bool_)])
     fitted = fit_proxies(tuple(trained.fitted), both, keep, seed=trained.seed, before=trained.fitted)
     outcomes = {name: one.scores().without for name, one in fitted.items()}
-    view = look({name: found[: len(rows)] for name, found in outcomes.items()}, rows)
+    view = look({name: found[: len(rows)] for name, found in outcomes.items()}, rows, trained.view.weights)
     there = {name: found[len(rows) :] for name, found in outcomes.items()}
-    calibrated = [sharpen(found, view.sharpening[name]) for name, found in there.items()]
-    return view.margin, np.mean(calibrated, axis=0), np.mean(list(there.values()), axis=0)
+    calibrated = {name: sharpen(found, view.sharpening[name]) for name, found in there.items()}
+    return view.margin, weighted(calibrated, view.weights), weighted(there, view.weights)
 
 
 def _plant(reference: Rows, expected: Array, outcomes: Array) -> _Planted:

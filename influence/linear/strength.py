@@ -1,8 +1,9 @@
 """The L2 penalty, chosen by the exact leave-one-out loss on a grid: no folds, no refits of held-out parts.
 
 What is searched is rows * l2, the penalty against the summed loss: that is what stays put when rows are added. Large
-data is searched on every k-th row. The loss has one valley along the grid, so the search walks downhill from the
-middle, each fit starting at its neighbour's weights.
+data is searched on every k-th row. The search goes from the strong end to the weak, as regularisation paths do, each
+fit starting at its neighbour's weights, until the loss has risen twice; then it looks at both sides of the best. It
+never comes to the far weak end, where a model that interpolates its labels has no leave-one-out worth the name.
 """
 
 from collections.abc import Callable
@@ -18,8 +19,9 @@ __all__ = ["Strength", "choose_strength"]
 
 SEARCH_ROWS = 5_000
 SEARCH_MEMORY = 2.0**26  # bytes for a curvature while searching
-STEPS_PER_TENFOLD = 2  # of the grid of rows * l2, which starts at 1
-MOST_STEPS = 8  # in one direction
+STEPS_PER_TENFOLD = 2  # of the grid of rows * l2, where step 0 is 1
+STRONGEST, WEAKEST = 8, -8  # steps
+RISES = 2  # after which the walk ends
 
 
 @dataclass(frozen=True)
@@ -45,20 +47,21 @@ def choose_strength(rows: Rows, keep: NDArray[np.bool_], fit: Callable[..., Any]
             weights, losses[step] = fitted.weights, _loss(fitted.scores().without, sample)
         return losses[step]
 
-    best = _walk_downhill(loss_at)
+    best = _first_valley(loss_at)
     tried = [(10.0 ** (step / STEPS_PER_TENFOLD) / len(index), losses[step]) for step in sorted(losses)]
     return Strength(10.0 ** (best / STEPS_PER_TENFOLD) / len(index), tried)
 
 
-def _walk_downhill(loss_at: Callable[[int], float]) -> int:
-    """The step of least loss, going from 0 in the direction that pays until it no longer does."""
-    best = 0
-    for direction in (-1, 1):
-        while abs(best) < MOST_STEPS and loss_at(best + direction) < loss_at(best):
-            best += direction
-        if best:
+def _first_valley(loss_at: Callable[[int], float]) -> int:
+    """The step of least loss in the first valley from the strong end, by tenfolds and then by the steps beside it."""
+    best, rises = STRONGEST, 0
+    for step in range(STRONGEST - STEPS_PER_TENFOLD, WEAKEST - 1, -STEPS_PER_TENFOLD):
+        if loss_at(step) < loss_at(best):
+            best, rises = step, 0
+        elif (rises := rises + 1) == RISES:
             break
-    return best
+    beside = [step for step in (best - 1, best, best + 1) if WEAKEST <= step <= STRONGEST]
+    return min(beside, key=loss_at)
 
 
 def _loss(without: NDArray[Any], rows: Rows) -> float:

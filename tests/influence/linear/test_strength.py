@@ -9,7 +9,7 @@ from culpa.influence.rows import Rows
 from tests.influence.linear import dense
 from tests.influence.small_rows import labelled, measured
 
-GRID = range(-strength.MOST_STEPS, strength.MOST_STEPS + 1)
+GRID = range(strength.WEAKEST, strength.STRONGEST + 1)
 
 
 def weak(count=90, classes=3, seed=0):
@@ -88,7 +88,7 @@ def test_duplicates_are_left_out_together_while_choosing():
     twice = Rows(*(np.concatenate([part, part]) for part in (rows.features, rows.labels)), 3, np.tile(rows.groups, 2))
     apart = Rows(twice.features, twice.labels, 3, np.arange(180))
     single, together, fooled = (choose_strength(some, everybody(some), fit_linear).l2 for some in (rows, twice, apart))
-    assert 1 / 3.2 < together / single < 3.2  # a step of the grid, which starts at 1 / rows
+    assert 1 / 3.2 < together / single < 3.2  # a step of the grid, whose step 0 is 1 / rows
     assert fooled < together
 
 
@@ -99,3 +99,15 @@ def test_many_rows_are_searched_on_a_sample_with_the_penalty_scaled_to_all(monke
     sample = choose_strength(rows.take(slice(None, None, 3)), np.ones(300, np.bool_), fit_linear)
     assert found.l2 * 900 == pytest.approx(sample.l2 * 300)
     np.testing.assert_allclose(found.tried, [(l2 / 3, loss) for l2, loss in sample.tried], rtol=1e-12)
+
+
+def test_a_second_valley_at_the_weak_end_is_not_looked_for():
+    """Where the model interpolates its labels the leave-one-out loss may fall again: it is not to be believed."""
+
+    def loss_at(step):
+        looked.append(step)
+        return abs(step - 3) if step > -3 else -100
+
+    looked = []
+    assert strength._first_valley(loss_at) == 3
+    assert min(looked) > -3
