@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+LEAST_EXPONENT, LEAST_EXPONENT_DOUBLE = -30.0, -200.0
+
 Array = NDArray[Any]  # float32 or float64, as the features are
 
 __all__ = [
@@ -92,7 +94,7 @@ class Softmax:
         rows = np.arange(len(labels))
         shifted = scores - scores.max(axis=1, keepdims=True)
         own = shifted[rows, labels]
-        np.exp(shifted, out=shifted)
+        _exponentials(shifted)
         total = shifted @ np.ones(self.outputs, shifted.dtype)
         shifted /= total[:, None]
         shifted[rows, labels] -= 1
@@ -156,6 +158,16 @@ def diagonal_curvatures(head: Head, scores: Array) -> Array:
 
 def probabilities(scores: Array) -> Array:
     """Softmax over the last axis, in the dtype of the scores."""
-    shifted = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    shifted = _exponentials(scores - scores.max(axis=-1, keepdims=True))
     shifted /= (shifted @ np.ones(scores.shape[-1], shifted.dtype))[..., None]
     return shifted
+
+
+def _exponentials(shifted: Array) -> Array:
+    """exp of scores whose largest is nought, in place; far below rounding it is held at a floor.
+
+    Without it products of two probabilities fall among the denormal numbers, which matrix products crawl over.
+    """
+    floor = LEAST_EXPONENT if shifted.dtype == np.float32 else LEAST_EXPONENT_DOUBLE
+    np.maximum(shifted, floor, out=shifted)
+    return np.asarray(np.exp(shifted, out=shifted))
