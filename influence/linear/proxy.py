@@ -1,6 +1,7 @@
 """The linear proxy: softmax or ridge regression, each row's influence and its scores with and without itself.
 
-Everything is one pass over blocks of rows per question; no model is fitted again for any row.
+With the exact curvature everything is one pass over blocks of rows per question, and no model is fitted again; with
+the cheaper forms, folds judge a row from outside (`crossed`).
 """
 
 from dataclasses import dataclass, fields, replace
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from culpa.influence.linear.candidates import influence_of_candidates
 from culpa.influence.linear.choose import Curvature, agreement, fit_curvature
+from culpa.influence.linear.crossed import FOLDS, crossed_scores
 from culpa.influence.linear.duplicates import LeavingRows, leaving_rows
 from culpa.influence.linear.fit import fit_weights
 from culpa.influence.linear.heads import Array, head_for, probabilities
@@ -56,17 +58,18 @@ class FittedLinear:
     name = "linear"
 
     def scores(self) -> ProxyScores:
-        """Score every row with and without itself, in one pass."""
+        """Score every row with and without itself: in one pass, or by folds where the curvature is not exact."""
         copies = leaving_rows(self.rows, self.keep, self.groups)
         forms_of = self.curvature.forms(self.rows.features.dtype)
         exact = self.curvature.form == "exact"
+        crossed = None if exact else crossed_scores(self.rows, self.keep, self.groups, self.weights)
         steps = [np.empty((len(self.rows) if exact else 0, len(self.weights)), self.rows.features.dtype) for _ in "tG"]
 
         def score(block: slice) -> ProxyScores:
             found = self._leave(block, forms_of)
             if exact:
                 steps[0][block], steps[1][block] = found.steps, found.moved
-            return self._score(block, found, copies)
+            return self._score(block, found, copies if crossed is None else crossed[block])
 
         whole = score_blocks(len(self.rows), len(self.weights), self._blocks(), score, threads=False)
         if exact:
@@ -115,9 +118,14 @@ class FittedLinear:
             "l2_grid": self.strength.tried,
             "curvature": self.curvature.form,
             "curvature_agreement": 1.0 if exact else agreement(kept, self.weights, self.curvature),
+            "without": "leave-one-out" if exact else f"{FOLDS} folds",
             "parameters": self.weights.size,
             "solved_in": "rows" if self.axes is not None else "features",
         }
+
+    def predict(self, rows: Rows) -> Array:
+        """Probabilities of other rows, (rows, classes), or predictions, (rows, 1)."""
+        return self._outcomes(predict(self._problem(rows).features, self.weights))
 
     def _problem(self, rows: Rows) -> Problem:
         """Other rows as a problem on this model's axes."""
@@ -136,25 +144,31 @@ class FittedLinear:
         once = np.where(self.keep[block], 1, -1).astype(scores.dtype)
         return _Leaving(scores, residuals, factors, forms, *row_steps(forms, factors, once[:, None] * residuals, once))
 
-    def _score(self, block: slice, found: _Leaving, copies: LeavingRows) -> ProxyScores:
-        """Scores of one block of rows."""
+    def _score(self, block: slice, found: _Leaving, others: LeavingRows | Array) -> ProxyScores:
+        """Scores of one block of rows; `others` are their duplicates, or their scores by models without their fold."""
         labels, keep = self.rows.labels[block], self.keep[block]
         now, then = self._outcomes(found.scores), self._outcomes(found.scores + found.moved)
-        with_row, without_row = np.where(keep[:, None], now, then), np.where(keep[:, None], then, now)
         own = np.arange(len(labels)), labels if len(self.weights) > 1 else 0
-        own_with, own_without = with_row[own], without_row[own]
-        some = copies.several[block]
-        if some.any():
-            together = self._leave_together(block, found, copies, some)
-            without_row[some] = self._outcomes(found.scores[some] + together)
+        own_with = np.where(keep, now[own], then[own])
+        if isinstance(others, LeavingRows):
+            without = np.where(keep[:, None], then, now)
+            own_without = without[own]
+            self._leave_together(block, found, others, without)
+        else:
+            without = self._outcomes(others)
+            own_without = without[own]
         self_influence = self.curvature.own(found.forms, found.residuals).astype(np.float64).clip(0)
-        return ProxyScores(without_row, own_with, own_without, self_influence)
+        return ProxyScores(without, own_with, own_without, self_influence)
 
-    def _leave_together(self, block: slice, found: _Leaving, copies: LeavingRows, some: NDArray[np.bool_]) -> Array:
-        """Change of the scores of these rows when all their duplicates leave too."""
+    def _leave_together(self, block: slice, found: _Leaving, copies: LeavingRows, without: Array) -> None:
+        """Let the rows that have duplicates leave with all of them; overwrites their outcomes in `without`."""
+        some = copies.several[block]
+        if not some.any():
+            return
         count, summed = copies.residuals(block, some, found.residuals[some])
         factors = found.factors[0][some], found.factors[1][some]
-        return row_steps(found.forms[some], factors, summed, count)[1]
+        moved = row_steps(found.forms[some], factors, summed, count)[1]
+        without[some] = self._outcomes(found.scores[some] + moved)
 
     def _outcomes(self, scores: Array) -> Array:
         """Probabilities, strictly inside (0, 1), or predictions: (rows, classes or 1)."""
@@ -174,7 +188,7 @@ def fit_linear(
 ) -> FittedLinear:
     """Softmax (classes) or ridge (no classes) regression on the kept rows.
 
-    `l2` is the penalty on the mean loss, l2 / 2 * weights^2; left out, it is chosen by exact leave-one-out log-loss.
+    `l2` is the penalty on the mean loss, l2 / 2 * weights^2; left out, it is chosen by out-of-sample loss (`strength`).
     `memory`, in bytes, decides the form of the curvature (`choose`). `start` are weights of a similar fit to begin
     from.
 

@@ -1,4 +1,6 @@
-"""The L2 penalty, chosen by the exact leave-one-out loss on a grid: no folds, no refits of held-out parts.
+"""The L2 penalty, chosen on a grid by the exact leave-one-out loss: no folds, no refits of held-out parts.
+
+Where the exact curvature does not fit while searching, a fifth of the rows held out judges in its place.
 
 What is searched is rows * l2, the penalty against the summed loss: that is what stays put when rows are added. Large
 data is searched on every k-th row. The search goes from the strong end to the weak, as regularisation paths do, each
@@ -8,20 +10,28 @@ never comes to the far weak end, where a model that interpolates its labels has 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from culpa.influence.folds import assign_folds
+from culpa.influence.linear.choose import curvature_form
 from culpa.influence.rows import Rows
 
 __all__ = ["Strength", "choose_strength"]
 
 SEARCH_ROWS = 5_000
-SEARCH_MEMORY = 2.0**26  # bytes for a curvature while searching
+SEARCH_MEMORY = 2.0**27  # bytes for a curvature while searching
 STEPS_PER_TENFOLD = 2  # of the grid of rows * l2, where step 0 is 1
 STRONGEST, WEAKEST = 8, -8  # steps
+HELD_OUT = 5  # one fold of so many
 RISES = 2  # after which the walk ends
+
+
+Weights = NDArray[np.float64]  # (outputs, features + 1)
+Fit = Callable[..., Any]  # `fit_linear`
 
 
 @dataclass(frozen=True)
@@ -32,19 +42,19 @@ class Strength:
     tried: list[tuple[float, float]]
 
 
-def choose_strength(rows: Rows, keep: NDArray[np.bool_], fit: Callable[..., Any]) -> Strength:
-    """The l2 whose leave-one-out loss on the kept rows is least. `fit` is `fit_linear`."""
+def choose_strength(rows: Rows, keep: NDArray[np.bool_], fit: Fit) -> Strength:
+    """The l2 whose loss on kept rows, each out of sample, is least. `fit` is `fit_linear`."""
     index = np.flatnonzero(keep)
     sample = rows.take(index[:: max(1, len(index) // SEARCH_ROWS)])
+    judge = partial(_left_out if _is_exact(sample) else _held_out, sample, fit)
     losses: dict[int, float] = {}
-    weights: NDArray[np.float64] | None = None
+    weights: Weights | None = None
 
     def loss_at(step: int) -> float:
         nonlocal weights
         if step not in losses:
             l2 = 10.0 ** (step / STEPS_PER_TENFOLD) / len(sample)
-            fitted = fit(sample, l2=l2, memory=SEARCH_MEMORY, start=weights)
-            weights, losses[step] = fitted.weights, _loss(fitted.scores().without, sample)
+            weights, losses[step] = judge(l2, weights)
         return losses[step]
 
     best = _first_valley(loss_at)
@@ -62,6 +72,25 @@ def _first_valley(loss_at: Callable[[int], float]) -> int:
             break
     beside = [step for step in (best - 1, best, best + 1) if WEAKEST <= step <= STRONGEST]
     return min(beside, key=loss_at)
+
+
+def _is_exact(rows: Rows) -> bool:
+    return curvature_form(max(rows.classes, 1), rows.features.shape[1] + 1, SEARCH_MEMORY) == "exact"
+
+
+def _left_out(rows: Rows, fit: Fit, l2: float, start: Weights | None) -> tuple[Weights, float]:
+    """Weights at this strength, and their leave-one-out loss."""
+    fitted = fit(rows, l2=l2, memory=SEARCH_MEMORY, start=start)
+    return fitted.weights, _loss(fitted.scores().without, rows)
+
+
+def _held_out(rows: Rows, fit: Fit, l2: float, start: Weights | None) -> tuple[Weights, float]:
+    """Weights of four folds at the strength that gives all rows this l2, and their loss on the fifth."""
+    apart = assign_folds(rows, HELD_OUT) == 0
+    others = rows.take(~apart)
+    fitted = fit(others, l2=l2 * len(rows) / len(others), memory=0.0, start=start)
+    judged = rows.take(apart)
+    return fitted.weights, _loss(fitted.predict(judged), judged)
 
 
 def _loss(without: NDArray[Any], rows: Rows) -> float:
