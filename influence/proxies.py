@@ -1,6 +1,7 @@
 """The proxies by name, and how each is fitted again once it has been fitted before."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -49,4 +50,5 @@ def fit_proxy(name: str, rows: Rows, keep: NDArray[np.bool_], *, seed: int, befo
     if earlier is None:
         return fit_linear(rows, keep)
     total = earlier.strength.l2 * earlier.keep.sum()  # rows * l2 stays put when rows come or go
-    return fit_linear(rows, keep, l2=float(total / keep.sum()), start=earlier.weights)
+    again = fit_linear(rows, keep, l2=float(total / keep.sum()), start=earlier.weights)
+    return replace(again, strength=replace(again.strength, tried=earlier.strength.tried))

@@ -32,10 +32,9 @@ def write_rounds(connection: duckdb.DuckDBPyConnection, run_id: str, folder: Pat
         connection.execute(f"INSERT INTO {table} BY NAME SELECT ? AS run_id, * FROM {new}", [run_id])
 
 
-def report_text(folder: Path) -> str | None:
-    """The report of the scoring as JSON text, NaN as null; None without one."""
-    report = _read(folder / "report.json")
-    return None if report is None else json.dumps(report)
+def report_text(folder: Path, said: dict[str, Any]) -> str:
+    """The report of the scoring, and what tagging said beside it, as JSON text, NaN as null."""
+    return json.dumps((_read(folder / "report.json") or {}) | said)
 
 
 def _read(file: Path) -> Any:

@@ -71,8 +71,11 @@ class Options(BaseModel):
     false_discovery_rate: float = Field(
         default=0.1, gt=0, lt=1, description="share of false alarms allowed among the rows called harmful"
     )
-    memorization_threshold: float = Field(
-        default=0.14, ge=-1, le=1, description="memorization from which a row counts as memorized (deep networks: .25)"
+    memorization_threshold: float | None = Field(
+        default=None,
+        ge=-1,
+        le=1,
+        description="memorization from which a row counts as memorized; default: an outlier's",
     )
     probability_wrong_threshold: float = Field(
         default=0.5, ge=0, le=1, description="probability of a wrong label from which a label counts as contradicted"

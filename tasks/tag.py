@@ -22,7 +22,7 @@ from culpa.tasks.rounds import report_text, write_rounds
 from culpa.tasks.rule import apply_rule, read_rule
 from culpa.tasks.runs import Run, find_run
 from culpa.tasks.scored import Scored, read_scored
-from culpa.tasks.sql import filled, literal
+from culpa.tasks.sql import filled, literal, statement
 from culpa.tasks.store import connect, transaction
 from culpa.tasks.views import create_views
 
@@ -66,12 +66,13 @@ def tag_run(store: Path, run_id: str, scored: Path, settings: "Settings") -> Tag
         ).to_arrow_table()
     with _scratch(Path(scored), settings.memory_limit) as connection:
         scores = read_scored(connection, Path(scored), run, rows)
-        apply_rule(connection, rule, parameters(run, settings))
+        threshold = _memorization_threshold(connection, settings)
+        apply_rule(connection, rule, parameters(run, settings, threshold))
         connection.execute(f"COPY (SELECT * FROM tags ORDER BY row_id) TO {literal(str(Path(scored) / TAGS))}")
         suspects = _most_suspicious(connection)
         summary = _summary(connection, run)
     evidence = find_evidence_of(Path(scored), suspects)
-    _write(store, run, scores, evidence, settings.memory_limit)
+    _write(store, run, scores, evidence, {"memorization_threshold": threshold}, settings.memory_limit)
     return replace(summary, evidence=len(set(evidence["row_id"].to_pylist())))
 
 
@@ -84,16 +85,23 @@ def _scratch(folder: Path, memory_limit: str | None) -> Iterator[duckdb.DuckDBPy
         yield connection
 
 
-def parameters(run: Run, settings: "Settings") -> dict[str, Any]:
+def parameters(run: Run, settings: "Settings", memorization_threshold: float) -> dict[str, Any]:
     """The named parameters that a rule may use."""
     return {
         "run_id": run.run_id,
         "task": run.task,
         "trusted_reference": run.reference_fingerprint is not None,
-        "memorization_threshold": settings.memorization_threshold,
+        "memorization_threshold": memorization_threshold,
         "false_discovery_rate": settings.false_discovery_rate,
         "probability_wrong_threshold": settings.probability_wrong_threshold,
     }
+
+
+def _memorization_threshold(connection: duckdb.DuckDBPyConnection, settings: "Settings") -> float:
+    """The user's threshold, or the one that this run's own scores suggest."""
+    if settings.memorization_threshold is not None:
+        return settings.memorization_threshold
+    return float(connection.execute(statement("usual_memorization")).fetchall()[0][0])
 
 
 def _most_suspicious(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -123,7 +131,9 @@ def _summary(connection: duckdb.DuckDBPyConnection, run: Run) -> TagSummary:
     )
 
 
-def _write(store: Path, run: Run, scores: Scored, evidence: pa.Table, memory_limit: str | None) -> None:
+def _write(
+    store: Path, run: Run, scores: Scored, evidence: pa.Table, said: dict[str, Any], memory_limit: str | None
+) -> None:
     """Everything a run leaves in the store, in one transaction that replaces what an earlier try left."""
     try:
         with transaction(store) as connection:
@@ -136,7 +146,7 @@ def _write(store: Path, run: Run, scores: Scored, evidence: pa.Table, memory_lim
             write_rounds(connection, run.run_id, scores.folder)
             connection.execute(
                 "UPDATE runs SET state = 'flagged', flagged_at = ?, published_at = NULL, report = ? WHERE run_id = ?",
-                [datetime.now(UTC).replace(tzinfo=None), report_text(scores.folder), run.run_id],
+                [datetime.now(UTC).replace(tzinfo=None), report_text(scores.folder, said), run.run_id],
             )
             create_views(connection, run)
     except duckdb.Error as error:

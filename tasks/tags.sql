@@ -4,8 +4,8 @@
 --   $run_id, $task ('classification' or 'regression'), $trusted_reference (true: the reference rows come from a trusted file),
 --   $memorization_threshold, $false_discovery_rate, $probability_wrong_threshold
 --
--- memorized: P(own label) falls by at least the threshold when the row is left out (Feldman & Zhang 2020, who take .25 for deep networks;
---   three small, regularised proxies memorize less: at .14 some 95 % and more of the wrong labels of digits, wine and breast_cancer count, and 1 to 9 % of the right ones).
+-- memorized: P(own label) falls by at least the threshold when the row is left out (Feldman & Zhang 2020, who take .25 for deep networks).
+--   Unless you give one, it is chosen from the run itself: usual_memorization.sql.
 -- harmful: the row has negative influence, and one of two things holds, each with its false-discovery rate held.
 --   contradicted: the row's own label is contradicted out of sample. Rows are taken from the most probably wrong one down for as long as
 --     the mean probability of being right stays within $false_discovery_rate (the Bayesian rate, Newton et al. 2004), and

@@ -23,8 +23,8 @@ MOST_STEPS = 100
 SHRINKS = 0.4  # a chord step must shrink the gradient at least by this factor, else the Hessian is computed anew
 
 
-def fit_weights(problem: Problem, start: Weights | None = None) -> Weights:
-    """Weights at the optimum, (outputs, features + 1).
+def fit_weights(problem: Problem, start: Weights | None = None, slack: float = 1.0) -> Weights:
+    """Weights at the optimum, (outputs, features + 1). `slack` times the usual tolerance of L-BFGS serves a search.
 
     Newton's method ends with a largest gradient below 1e-6 (float32) or 1e-9 (float64), L-BFGS where rounding no longer
     lets the loss fall: near 1e-5 or 1e-7, which moves scores in their third digit.
@@ -32,7 +32,7 @@ def fit_weights(problem: Problem, start: Weights | None = None) -> Weights:
     shape = (problem.head.outputs, len(problem.penalty))
     weights = np.zeros(shape) if start is None else start.copy()
     if weights.size > NEWTON_PARAMETERS:
-        return _quasi_newton(problem, weights)
+        return _quasi_newton(problem, weights, slack)
     inverse = None
     if len(problem) >= SAMPLE_OF * LEAST_SAMPLE:
         sample = problem.every(SAMPLE_OF)
@@ -78,13 +78,14 @@ def _descend(
     return None
 
 
-def _quasi_newton(problem: Problem, weights: Weights) -> Weights:
+def _quasi_newton(problem: Problem, weights: Weights, slack: float) -> Weights:
     """L-BFGS for models whose Hessian is too large to factorise at every step."""
 
     def value(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         loss, gradient = problem.objective(flat.reshape(weights.shape))
         return loss, gradient.ravel()
 
-    options = {"maxiter": 1_000, "maxfun": 2_000, "gtol": _tolerance(problem), "ftol": 1e-12}
+    ends = {"gtol": slack * _tolerance(problem), "ftol": slack**3 * 1e-12}
+    options = {"maxiter": 1_000, "maxfun": 2_000, **ends}
     found = minimize(value, weights.ravel(), jac=True, method="L-BFGS-B", options=options)
     return np.asarray(found.x, np.float64).reshape(weights.shape)

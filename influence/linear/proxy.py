@@ -97,10 +97,12 @@ class FittedLinear:
         features = self.rows.features[index]
         residuals = self.rows.head.residuals(predict(features, self.weights), self.rows.labels[index])
         gradients = residuals[:, :, None] * with_constant(features).T[:, None, :].astype(np.float64)
-        solved = self.curvature.solve(gradients)
+        solved = self.curvature.solve(gradients).astype(self.rows.features.dtype)
         others = self._problem(reference)
         reactions = others.head.residuals(predict(others.features, self.weights), others.labels)
-        return np.einsum("ikw,wv,vk->iv", solved, with_constant(others.features), reactions, optimize=True)
+        slopes = solved.reshape(-1, solved.shape[-1]) @ with_constant(others.features)
+        parts = slopes.reshape(len(solved), -1, len(reference))
+        return np.asarray(np.einsum("ikv,vk->iv", parts, reactions), np.float64)
 
     def influence_of_candidates(self, reference: Rows, most: int) -> Array:
         """Influence that each of the first `most` reference rows, under each label, would have on the *others*' mean.
@@ -185,12 +187,13 @@ def fit_linear(
     l2: float | None = None,
     memory: float = MEMORY,
     start: NDArray[np.float64] | None = None,
+    slack: float = 1.0,
 ) -> FittedLinear:
     """Softmax (classes) or ridge (no classes) regression on the kept rows.
 
     `l2` is the penalty on the mean loss, l2 / 2 * weights^2; left out, it is chosen by out-of-sample loss (`strength`).
     `memory`, in bytes, decides the form of the curvature (`choose`). `start` are weights of a similar fit to begin
-    from.
+    from; `slack` is how many times the usual tolerance will do.
 
     >>> import numpy as np
     >>> x = np.random.default_rng(0).normal(size=(60, 2))
@@ -207,5 +210,5 @@ def fit_linear(
     features = rows.features if axes is None else rows.features @ axes
     whole = Problem(features, rows.labels, head_for(rows.classes), penalties(features.shape[1], strength.l2))
     kept = whole if keep.all() else replace(whole, features=features[keep], labels=rows.labels[keep])
-    weights = fit_weights(kept, start)
+    weights = fit_weights(kept, start, slack)
     return FittedLinear(whole, keep, rows.groups, weights, fit_curvature(kept, weights, memory), axes, strength)

@@ -26,6 +26,7 @@ SEARCH_ROWS = 5_000
 SEARCH_MEMORY = 2.0**27  # bytes for a curvature while searching
 STEPS_PER_TENFOLD = 2  # of the grid of rows * l2, where step 0 is 1
 STRONGEST, WEAKEST = 8, -8  # steps
+SLACK = 10.0  # of the fits' tolerance
 HELD_OUT = 5  # one fold of so many
 RISES = 2  # after which the walk ends
 
@@ -88,7 +89,7 @@ def _held_out(rows: Rows, fit: Fit, l2: float, start: Weights | None) -> tuple[W
     """Weights of four folds at the strength that gives all rows this l2, and their loss on the fifth."""
     apart = assign_folds(rows, HELD_OUT) == 0
     others = rows.take(~apart)
-    fitted = fit(others, l2=l2 * len(rows) / len(others), memory=0.0, start=start)
+    fitted = fit(others, l2=l2 * len(rows) / len(others), memory=0.0, start=start, slack=SLACK)
     judged = rows.take(apart)
     return fitted.weights, _loss(fitted.predict(judged), judged)
 

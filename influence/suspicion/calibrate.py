@@ -20,7 +20,7 @@ __all__ = ["Calibration", "calibrate", "sharpen"]
 LEAST_PROBABILITY = 1e-4  # a proxy's zero is no proof: forests and neighbours count only so many votes
 RATES = np.array([0.001, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5])
 BOUNDS = (-2.0, 3.0)  # of log t
-MOST_ROWS = 20_000  # two numbers need no more; of more rows every k-th counts
+MOST_ENTRIES = 200_000  # rows times classes: two numbers need no more; of more rows every k-th counts
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def sharpen(probabilities: Array, sharpening: float) -> Array:
 
 def calibrate(probabilities: Array, labels: NDArray[np.int64]) -> Calibration:
     """The sharpening of greatest likelihood. `probabilities` (rows, classes) never saw their row's own label."""
-    every = slice(None, None, max(1, len(labels) // MOST_ROWS))
+    every = slice(None, None, max(1, probabilities.size // MOST_ENTRIES))
     logs, labels = _logs(probabilities[every]), labels[every]
     return max((_at_rate(logs, labels, rate) for rate in RATES), key=lambda found: found.log_likelihood)
 

@@ -39,6 +39,32 @@ def test_a_mislabeled_row_says_which_label_fits_better(folder: Path) -> None:
     assert "cat fits better (probability 0.90)" in ask(run.store, "SELECT reason FROM tags WHERE row_id = 'r4'")[0][0]
 
 
+def threshold_of(run: SmallRun) -> float:
+    found = ask(run.store, "SELECT CAST(json_extract(report, '$.memorization_threshold') AS DOUBLE) FROM runs")
+    return float(found[0][0])
+
+
+def test_without_a_threshold_memorized_are_the_outliers_of_the_run(folder: Path) -> None:
+    """Quartiles .16 and .2 of nine undoubted rows: the fence is .26; a doubted row has no say in it."""
+    values = [0.1, 0.14, 0.16, 0.17, 0.18, 0.19, 0.2, 0.25, 0.27]
+    scores = {f"r{place}": {"memorization": value, "probability_wrong": 0.1} for place, value in enumerate(values)}
+    run = small_run(folder, table_of(10), {**scores, "r9": {"memorization": 0.9, "probability_wrong": 0.9}})
+    run.tag(memorization_threshold=None)
+    assert threshold_of(run) == pytest.approx(0.26)
+    assert ask(run.store, "SELECT row_id FROM tags WHERE memorized ORDER BY row_id") == [("r8",), ("r9",)]
+    run.tag(memorization_threshold=0.19)
+    assert threshold_of(run) == 0.19
+    assert ask(run.store, "SELECT count(*) FROM tags WHERE memorized") == [(5,)]
+
+
+@pytest.mark.parametrize(("value", "threshold"), [(0.0, 0.14), (0.45, 0.5)])
+def test_the_threshold_stays_between_its_bounds(folder: Path, value: float, threshold: float) -> None:
+    scores = {f"r{place}": {"memorization": value * (place % 2 + 0.5)} for place in range(10)}
+    run = small_run(folder, table_of(10), scores)
+    run.tag(memorization_threshold=None)
+    assert threshold_of(run) == threshold
+
+
 def test_benjamini_and_hochberg_decide_with_a_trusted_reference(folder: Path) -> None:
     # Ten tests at the rate .1: the limits are .01, .02, ...; .031 at place 4 is within .04 though place 3 missed .03.
     p_values = [0.001, 0.015, 0.0305, 0.031, 0.2, 0.4, 0.5, 0.6, 0.7, 0.9]

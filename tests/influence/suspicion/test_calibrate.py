@@ -69,5 +69,5 @@ def test_a_zero_is_no_proof_and_sharpening_by_one_changes_nothing_above_the_floo
 
 
 def test_many_rows_are_calibrated_on_a_part_of_them():
-    flat, labels, _ = simulated(rows=60_000, unsure=2.0, wrong=0.1)
+    flat, labels, _ = simulated(rows=120_000, unsure=2.0, wrong=0.1)
     assert calibrate(flat, labels) == calibrate(flat[::3], labels[::3])
