@@ -75,7 +75,7 @@ class Options(BaseModel):
         default=None,
         ge=-1,
         le=1,
-        description="memorization from which a row counts as memorized; default: an outlier's",
+        description="memorization from which a row counts as memorized; default: the run's own",
     )
     probability_wrong_threshold: float = Field(
         default=0.5, ge=0, le=1, description="probability of a wrong label from which a label counts as contradicted"
