@@ -126,8 +126,14 @@ def average(parts: list[Array]) -> Array:
 
 
 def agreement(opinions: Mapping[str, Array]) -> dict[str, float]:
-    """Spearman correlation of every two proxies' opinions of the rows, 1 = they order them alike."""
-    return {f"{a}~{b}": float(spearmanr(opinions[a], opinions[b]).statistic) for a, b in combinations(opinions, 2)}
+    """Spearman correlation of every two proxies' opinions, 1 = they order rows alike; NaN for one without any."""
+    return {f"{a}~{b}": _spearman(opinions[a], opinions[b]) for a, b in combinations(opinions, 2)}
+
+
+def _spearman(one: Array, other: Array) -> float:
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return float("nan")
+    return float(spearmanr(one, other).statistic)
 
 
 def _margins(probabilities: Array, labels: NDArray[np.int64]) -> Array:

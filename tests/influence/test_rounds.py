@@ -180,6 +180,7 @@ def test_a_proxy_whose_word_does_not_count_is_not_fitted_again():
     blind = np.full((len(rows), 10), 0.1)
     view = look({**start.view.outcomes, "blind": blind}, rows)
     assert view.weights["blind"] < rounds.LEAST_WEIGHT
+    assert np.isnan(view.report["agreement"]["linear~blind"])
     asked = []
 
     def fit(names, some, keep, before):
