@@ -1,0 +1,65 @@
+"""Gradients of an Embedding: each row touches its own tokens only, so two rows meet only in the tokens they share.
+
+<g_i, g_j> = sum over tokens in both of the tokens' summed errors. The gradients are sparse rows over (token, dimension)
+and their products sparse products: nothing is as wide as the vocabulary. Source: Yeh et al. 2022, section 4.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor
+
+__all__ = ["Lookups"]
+
+
+@dataclass(frozen=True)
+class Lookups:
+    """Gradients (vocabulary, dimensions) of each row."""
+
+    tokens: Tensor  # (rows, positions) integers
+    errors: Tensor  # (rows, positions, dimensions); nought where a token takes no gradient
+    vocabulary: int
+
+    @property
+    def parameters(self) -> int:
+        """Length of a gradient."""
+        return self.vocabulary * self.errors.shape[2]
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.tokens)
+
+    def dots(self, others: "Lookups") -> Tensor:
+        """<g_i, g_j> of all pairs, (rows, other rows)."""
+        return self._tensor((self._sparse() @ others._sparse().T).toarray())
+
+    def squares(self) -> Tensor:
+        """<g_i, g_i>, (rows,)."""
+        sparse = self._sparse()
+        return self._tensor(sparse.multiply(sparse).sum(axis=1))
+
+    def weighed(self, weights: Tensor) -> Tensor:
+        """Weighted sums of gradients: (sums, rows) to (sums, parameters)."""
+        return self._tensor((self._sparse().T @ weights.detach().cpu().numpy().T).T)
+
+    def along(self, directions: Tensor) -> Tensor:
+        """<g_i, d>: (directions, parameters) to (rows, directions)."""
+        return self._tensor(self._sparse() @ directions.detach().cpu().numpy().T)
+
+    def written_out(self) -> Tensor:
+        """(rows, parameters)."""
+        return self._tensor(self._sparse().toarray())
+
+    def _sparse(self) -> csr_array:
+        """(rows, parameters), a token that comes twice in a row summed."""
+        rows, positions, width = self.errors.shape
+        places = self.tokens.cpu()[:, :, None] * width + torch.arange(width)
+        ends = torch.arange(rows + 1) * (positions * width)
+        values = self.errors.detach().cpu().flatten().numpy().copy()  # summing duplicates writes into it
+        sparse = csr_array((values, places.flatten().numpy(), ends.numpy()), shape=(rows, self.parameters))
+        sparse.sum_duplicates()
+        return sparse
+
+    def _tensor(self, values: object) -> Tensor:
+        return torch.as_tensor(values, dtype=self.errors.dtype, device=self.errors.device)
