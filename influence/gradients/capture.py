@@ -16,6 +16,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from culpa.influence.gradients.batches import Batch
 from culpa.influence.gradients.blocks import gradients_of, why_not
+from culpa.influence.gradients.modes import evaluating
 from culpa.influence.gradients.rowwise import Rowwise
 
 __all__ = ["Captured", "Losses", "capture"]
@@ -49,7 +50,7 @@ def capture(module: nn.Module, losses_of: Losses, batch: Batch, layers: Sequence
     """
     chosen = _chosen(module, layers)
     seen: dict[str, _Seen] = {}
-    with _evaluating(module), _watching(chosen, seen), torch.enable_grad():
+    with evaluating(module), _watching(chosen, seen), torch.enable_grad():
         losses = losses_of(module, batch)
         _check_losses(losses, len(batch[0]))
         _check_all_seen(chosen, seen)
@@ -98,18 +99,6 @@ def _check_not_shared(chosen: Mapping[str, nn.Module], own: Mapping[str, nn.Modu
                     f"layers {other!r} and {name!r} share a parameter, whose gradient is a sum over both: untie them, "
                     "or leave both out of layers"
                 )
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode, and afterwards every part's own mode again."""
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes.items():
-            part.training = mode
 
 
 @dataclass(frozen=True)

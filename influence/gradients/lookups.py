@@ -51,6 +51,16 @@ class Lookups:
         """(rows, parameters)."""
         return self._tensor(self._sparse().toarray())
 
+    def summed_squares(self) -> Tensor:
+        """Sum over rows of the squared gradients, (parameters,), in double precision."""
+        sparse = self._sparse().astype("f8")
+        return torch.as_tensor(sparse.multiply(sparse).sum(axis=0), device=self.errors.device)
+
+    def weighed_squares(self, weights: Tensor) -> Tensor:
+        """Sum over parameters of weight times squared gradient: (parameters,) to (rows,)."""
+        sparse = self._sparse()
+        return self._tensor(sparse.multiply(sparse) @ weights.detach().cpu().numpy())
+
     def _sparse(self) -> csr_array:
         """(rows, parameters), a token that comes twice in a row summed."""
         rows, positions, width = self.errors.shape

@@ -71,6 +71,25 @@ class Outer:
         wide = directions.reshape(-1, self.inputs.shape[2])  # (directions x out, in)
         return torch.cat([self._along(block, wide) for block in self._blocks(self._positions * len(wide))])
 
+    def turned(self, inputs: Tensor, errors: Tensor) -> "Outer":
+        """The same gradients on other axes, the columns of (in, in) and of (out, out)."""
+        return Outer(self.inputs @ inputs.to(self.inputs.dtype), self.errors @ errors.to(self.errors.dtype))
+
+    def summed_squares(self) -> Tensor:
+        """Sum over rows of the squared gradients, (parameters,), in double precision."""
+        if self._positions == 1:
+            return (self.errors[:, 0].square().T @ self.inputs[:, 0].square()).double().flatten()
+        parts = [self._written(block).double().square().sum(0) for block in self._blocks(self.parameters)]
+        return torch.stack(parts).sum(0)
+
+    def weighed_squares(self, weights: Tensor) -> Tensor:
+        """Sum over parameters of weight times squared gradient: (parameters,) to (rows,)."""
+        if self._positions == 1:
+            grid = weights.to(self.errors.dtype).reshape(self.errors.shape[2], -1)
+            return ((self.errors[:, 0].square() @ grid) * self.inputs[:, 0].square()).sum(1)
+        narrow = weights.to(self.errors.dtype)
+        return torch.cat([self._written(block).square() @ narrow for block in self._blocks(self.parameters)])
+
     def written_out(self) -> Tensor:
         """(rows, parameters)."""
         return self._written(slice(None))

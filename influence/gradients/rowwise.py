@@ -29,5 +29,11 @@ class Rowwise(Protocol):
     def along(self, directions: Tensor) -> Tensor:
         """<g_i, d> for written-out directions (directions, parameters): (rows, directions)."""
 
+    def summed_squares(self) -> Tensor:
+        """Sum over rows of the squared gradients, (parameters,), in double precision."""
+
+    def weighed_squares(self, weights: Tensor) -> Tensor:
+        """Sum over parameters of weight times squared gradient: (parameters,) to (rows,)."""
+
     def written_out(self) -> Tensor:
         """The gradients themselves, (rows, parameters): for small blocks and for oracles."""

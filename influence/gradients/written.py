@@ -41,3 +41,11 @@ class Written:
     def written_out(self) -> Tensor:
         """(rows, parameters)."""
         return self.vectors
+
+    def summed_squares(self) -> Tensor:
+        """Sum over rows of the squared gradients, (parameters,), in double precision."""
+        return self.vectors.double().square().sum(0)
+
+    def weighed_squares(self, weights: Tensor) -> Tensor:
+        """Sum over parameters of weight times squared gradient: (parameters,) to (rows,)."""
+        return self.vectors.square() @ weights.to(self.vectors.dtype)

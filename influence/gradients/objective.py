@@ -1,0 +1,86 @@
+"""What a torch model is trained for: each row's loss, and the losses whose gradients add up to its Gauss-Newton matrix.
+
+For softmax the Gauss-Newton matrix is the Fisher matrix, the mean over rows of sum over classes of p_c g_c g_c' with
+g_c the gradient as if the row's label were c. With few classes the sum is taken whole, one backward pass a class; with
+many, labels are drawn from the model's own probabilities. For squared loss it is the gradient of the output itself.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from culpa.influence.gradients.batches import Batch
+from culpa.influence.gradients.capture import Losses
+from culpa.influence.gradients.modes import evaluating
+
+__all__ = ["Classification", "Objective", "Regression"]
+
+Forward = Callable[[nn.Module, Batch], Tensor]  # scores (rows, classes), or predictions (rows,) or (rows, 1)
+MOST_WHOLE = 16  # classes up to which the sum over classes is taken whole
+DRAWS = 4  # labels drawn for each row beyond that
+
+
+def _first(module: nn.Module, batch: Batch) -> Tensor:
+    found: Tensor = module(batch[0])
+    return found
+
+
+class Objective(Protocol):
+    """A loss per row, and what curves it."""
+
+    def losses(self, module: nn.Module, batch: Batch) -> Tensor:
+        """Loss of each row, (rows,)."""
+
+    def fisher(self, module: nn.Module, batch: Batch, chance: torch.Generator) -> Iterator[Losses]:
+        """Losses whose gradients' outer products, summed over all of them, are each row's Gauss-Newton matrix."""
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Cross-entropy of the scores with the labels, the batch's last tensor; nats."""
+
+    forward: Forward = _first
+
+    def losses(self, module: nn.Module, batch: Batch) -> Tensor:
+        return cross_entropy(_wide(self.forward(module, batch)), batch[-1], reduction="none")
+
+    def fisher(self, module: nn.Module, batch: Batch, chance: torch.Generator) -> Iterator[Losses]:
+        with evaluating(module), torch.no_grad():
+            p = _wide(self.forward(module, batch)).softmax(1)
+        if p.shape[1] <= MOST_WHOLE:
+            labels = torch.arange(p.shape[1], device=p.device)[:, None].expand(-1, len(p))
+            weights = p.T.sqrt()
+        else:
+            labels = torch.multinomial(p.cpu(), DRAWS, replacement=True, generator=chance).T.to(p.device)
+            weights = torch.full(labels.shape, DRAWS**-0.5, dtype=p.dtype, device=p.device)
+        for label, weight in zip(labels, weights, strict=True):
+            yield self._as_if(label, weight)
+
+    def _as_if(self, label: Tensor, weight: Tensor) -> Losses:
+        return lambda module, batch: weight * cross_entropy(_wide(self.forward(module, batch)), label, reduction="none")
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Half the squared error of one prediction per row; the target is the batch's last tensor."""
+
+    forward: Forward = _first
+
+    def losses(self, module: nn.Module, batch: Batch) -> Tensor:
+        return (self._predictions(module, batch) - batch[-1]).square() / 2
+
+    def fisher(self, module: nn.Module, batch: Batch, chance: torch.Generator) -> Iterator[Losses]:
+        yield self._predictions
+
+    def _predictions(self, module: nn.Module, batch: Batch) -> Tensor:
+        found = _wide(self.forward(module, batch))
+        return found.flatten(1).squeeze(1) if found.ndim > 1 else found
+
+
+def _wide(scores: Tensor) -> Tensor:
+    """In single precision at least."""
+    return scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
