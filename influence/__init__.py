@@ -8,5 +8,7 @@ influence(i, v). Negative: row i harms v. Self-influence is influence(i, i) >= 0
 of reference rows single effects nearly cancel, and the linear proxy then takes the second order in (`linear.removal`).
 
 The calls: `assess` (train, score, evidence), `features` (columns to a matrix), `linear`, `forest`, `neighbors` (the
-proxies), `suspicion` (contradicted labels). Importing this package imports neither torch nor an orchestrator.
+proxies), `suspicion` (contradicted labels); for torch models `gradients` (of single rows, in factors), `curvature`,
+`networks` (influence through both) and `tracin` (along the training). Importing this package imports neither torch nor
+an orchestrator.
 """

@@ -4,7 +4,7 @@
 and their products sparse products: nothing is as wide as the vocabulary. Source: Yeh et al. 2022, section 4.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from scipy.sparse import csr_array
@@ -60,6 +60,23 @@ class Lookups:
         """Sum over parameters of weight times squared gradient: (parameters,) to (rows,)."""
         sparse = self._sparse()
         return self._tensor(sparse.multiply(sparse) @ weights.detach().cpu().numpy())
+
+    def strongest(self, count: int) -> "Lookups":
+        """The same with only each row's `count` tokens of largest gradient, the others' errors nought."""
+        same = self.tokens[:, :, None] == self.tokens[:, None, :]  # (rows, positions, positions)
+        sizes = (same.to(self.errors.dtype) @ self.errors).norm(dim=2)  # of the token at each position, all its places
+        first = ~same.tril(-1).any(2)  # each token counts once
+        limit = torch.where(first, sizes, -1.0).topk(min(count, sizes.shape[1]), dim=1).values[:, -1:]
+        return replace(self, errors=self.errors * (sizes >= limit)[:, :, None])
+
+    def dots_by_token(self, others: "Lookups") -> dict[int, Tensor]:
+        """What each token that rows of both sides share adds to `dots`: token -> (rows, other rows)."""
+        shared = set(self.tokens.flatten().tolist()) & set(others.tokens.flatten().tolist())
+        return {token: self._of(token) @ others._of(token).T for token in sorted(shared)}
+
+    def _of(self, token: int) -> Tensor:
+        """Each row's gradient at one token, (rows, dimensions)."""
+        return (self.errors * (self.tokens == token)[:, :, None]).sum(1)
 
     def _sparse(self) -> csr_array:
         """(rows, parameters), a token that comes twice in a row summed."""

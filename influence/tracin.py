@@ -1,0 +1,107 @@
+"""TracIn: products of gradients along the training, at checkpoints, each weighed by its learning rate.
+
+score(i, v) = sum over checkpoints of rate * <g_i, g_v>, positive helps: a step along -g_i at that rate lowers the loss
+of v by so much. Over all layers this is TracIn-all, over the last TracIn-last (Pruthi et al. 2020); over the word
+embedding it is TracIn-WE, where two rows meet in the words they share, so that the score splits into words, and where
+only each row's strongest words may be kept (Yeh et al. 2022). Its unit is nats, the model's own loss.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from culpa.influence.gradients import Lookups, Objective, Rowwise, capture
+from culpa.influence.gradients.batches import Batch
+
+__all__ = ["Checkpoint", "TracIn"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The model's state at one moment of its training, and the learning rate there."""
+
+    state: Mapping[str, Tensor]
+    rate: float
+
+
+@dataclass(frozen=True)
+class TracIn:
+    """A module, what it is trained for, and the moments of its training to look at."""
+
+    module: nn.Module
+    objective: Objective
+    checkpoints: Sequence[Checkpoint]
+    layers: Sequence[str] | None = None
+    top_words: int | None = None  # of each row's gradient in an Embedding
+
+    def __post_init__(self) -> None:
+        """Refuse a training without a moment, and rates that are none."""
+        if not self.checkpoints:
+            raise ValueError("no checkpoint came, at least one is needed: keep the model's state_dict while it trains")
+        rates = [checkpoint.rate for checkpoint in self.checkpoints]
+        if not all(rate > 0 for rate in rates):
+            raise ValueError(f"learning rates must be positive, got {rates}: give the rate at each checkpoint")
+
+    def between(self, training: Sequence[Batch], reference: Sequence[Batch]) -> Tensor:
+        """Scores of all pairs, (training rows, reference rows), positive helps."""
+        return torch.stack([one.rate * self._dots(training, reference) for one in self._moments()]).sum(0)
+
+    def own(self, training: Sequence[Batch]) -> Tensor:
+        """Score of each row on itself, (training rows,), never negative."""
+        parts = []
+        for moment in self._moments():
+            squares = [torch.stack([one.squares() for one in self._kept(batch).values()]).sum(0) for batch in training]
+            parts.append(moment.rate * torch.cat(squares))
+        return torch.stack(parts).sum(0)
+
+    def words(self, row: Batch, reference: Batch, layer: str) -> dict[int, float]:
+        """What each token adds to the score of one row on the mean of some reference rows, by an Embedding's name."""
+        total: dict[int, float] = {}
+        for moment in self._moments():
+            ours, theirs = self._lookups(row, layer), self._lookups(reference, layer)
+            for token, dots in ours.dots_by_token(theirs).items():
+                total[token] = total.get(token, 0.0) + moment.rate * float(dots.mean())
+        return total
+
+    def _moments(self) -> Iterator[Checkpoint]:
+        """Each checkpoint with the module in its state; afterwards the module is what it was."""
+        with _restored(self.module):
+            for checkpoint in self.checkpoints:
+                self.module.load_state_dict(dict(checkpoint.state))
+                yield checkpoint
+
+    def _dots(self, training: Sequence[Batch], reference: Sequence[Batch]) -> Tensor:
+        there = [self._kept(batch) for batch in reference]
+        rows = []
+        for batch in training:
+            here = self._kept(batch)
+            columns = [torch.stack([here[name].dots(one) for name, one in far.items()]).sum(0) for far in there]
+            rows.append(torch.cat(columns, dim=1))
+        return torch.cat(rows)
+
+    def _kept(self, batch: Batch) -> Mapping[str, Rowwise]:
+        """A batch's gradients, of words the strongest alone."""
+        found = capture(self.module, self.objective.losses, batch, self.layers).layers
+        if self.top_words is None:
+            return found
+        count = self.top_words
+        return {name: one.strongest(count) if isinstance(one, Lookups) else one for name, one in found.items()}
+
+    def _lookups(self, batch: Batch, layer: str) -> Lookups:
+        found = self._kept(batch)[layer]
+        if not isinstance(found, Lookups):
+            raise ValueError(f"layer {layer!r} is no Embedding, so its gradient has no words: name the Embedding")
+        return found
+
+
+@contextmanager
+def _restored(module: nn.Module) -> Iterator[None]:
+    """Give the module its state back at the end."""
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    try:
+        yield
+    finally:
+        module.load_state_dict(before)
