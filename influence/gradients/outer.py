@@ -15,6 +15,7 @@ from torch import Tensor
 __all__ = ["Outer"]
 
 MOST_ENTRIES = 2**24  # of what a block of rows writes out
+MEMORY_COST = 16  # multiplications that cost as much as carrying one number through memory
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Outer:
 
     def along(self, directions: Tensor) -> Tensor:
         """<g_i, d>: (directions, parameters) to (rows, directions)."""
-        if self._positions * len(directions) > self._positions + len(directions):
+        if self._writing_is_cheaper(len(directions)):
             return torch.cat([self._written(block) @ directions.T for block in self._blocks(self.parameters)])
         wide = directions.reshape(-1, self.inputs.shape[2])  # (directions x out, in)
         return torch.cat([self._along(block, wide) for block in self._blocks(self._positions * len(wide))])
@@ -110,6 +111,12 @@ class Outer:
         pairs = self._entries * others._entries * sum(self._widths)
         writing = (self._entries + others._entries) * self.parameters
         return pairs <= writing + len(self) * len(others) * self.parameters
+
+    def _writing_is_cheaper(self, directions: int) -> bool:
+        """Of the two orders of `along`: what each multiplies, and what it has to carry through memory."""
+        inner = self.inputs.shape[2]
+        straight = self._positions * directions * (inner + MEMORY_COST)
+        return inner * (self._positions + directions + MEMORY_COST) < straight
 
     def _blocks(self, entries: int) -> Iterator[slice]:
         step = max(1, MOST_ENTRIES // max(entries, 1))
