@@ -9,6 +9,6 @@ of reference rows single effects nearly cancel, and the linear proxy then takes 
 
 The calls: `assess` (train, score, evidence), `features` (columns to a matrix), `linear`, `forest`, `neighbors` (the
 proxies), `suspicion` (contradicted labels); for torch models `gradients` (of single rows, in factors), `curvature`,
-`networks` (influence through both) and `tracin` (along the training). Importing this package imports neither torch nor
-an orchestrator.
+`networks` (influence through both), `tracin` (along the training) and `aggregate` (many scores made one). Importing
+this package imports neither torch nor an orchestrator.
 """

@@ -5,15 +5,17 @@ behind, and the next run sweeps it away.
 """
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from culpa.tasks import owners
 
 OWNER = "owner"
+SIGNED_NAME = re.compile(rf"^\..+\.(?P<owner>{owners.SIGNATURE})$")
 UNSIGNED_SECONDS = 60.0
 
 
@@ -29,16 +31,22 @@ def work_root(store: Path) -> Path:
 
 
 def claim(store: Path, name: str) -> Path:
-    """Make the work folder of this name and write into it that this process uses it."""
+    """Make the work folder of this name, signed from its first moment on: this process uses it."""
     folder = work_folder(store, name)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / OWNER).write_text(owners.signature(), encoding="utf-8")
+    if not folder.is_dir():
+        draft = _by_me(folder)
+        draft.mkdir(parents=True, exist_ok=True)
+        _sign(draft)
+        with suppress(OSError):  # another step of the run was faster
+            draft.rename(folder)
+        shutil.rmtree(draft, ignore_errors=True)
+    _sign(folder)
     return folder
 
 
 def remove(store: Path, name: str) -> None:
     """Remove a work folder, and the folder of all of them if it was the last."""
-    shutil.rmtree(work_folder(store, name), ignore_errors=True)
+    _discard(work_folder(store, name))
     _remove_if_empty(work_root(store))
 
 
@@ -59,19 +67,42 @@ def sweep(store: Path) -> list[Path]:
         return []
     dead = [folder for folder in root.iterdir() if folder.is_dir() and _is_dead(folder)]
     for folder in dead:
-        shutil.rmtree(folder, ignore_errors=True)
+        _discard(folder)
     _remove_if_empty(root)
     return dead
 
 
+def _by_me(folder: Path) -> Path:
+    """The name of a folder that this process is making or taking away: signed by its name."""
+    return folder.with_name(f".{folder.name.lstrip('.')}.{owners.signature()}")
+
+
+def _sign(folder: Path) -> None:
+    """Write the owner's file at once or not at all."""
+    draft = folder / f"{OWNER}.{owners.signature()}"
+    draft.write_text(owners.signature(), encoding="utf-8")
+    os.replace(draft, folder / OWNER)
+
+
+def _discard(folder: Path) -> None:
+    """Take a folder away: first its name, so that a half-emptied one still tells whose it is."""
+    leaving = _by_me(folder)
+    with suppress(OSError):  # it is gone, or it bears that name already
+        folder.rename(leaving)
+    for one in (leaving, folder):
+        shutil.rmtree(one, ignore_errors=True)
+
+
 def _is_dead(folder: Path) -> bool:
     signed = _signed(folder)
-    if not signed:  # killed before it signed, or about to sign
+    if not signed:  # by an older version, killed before it signed
         return time.time() - folder.stat().st_mtime > UNSIGNED_SECONDS
     return owners.is_abandoned(folder, signed)
 
 
 def _signed(folder: Path) -> str:
+    if named := SIGNED_NAME.match(folder.name):
+        return named["owner"]
     try:
         return (folder / OWNER).read_text(encoding="utf-8")
     except OSError:

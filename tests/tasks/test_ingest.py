@@ -211,6 +211,26 @@ def test_what_dead_processes_left_is_swept_and_what_living_ones_use_is_not(tmp_p
     assert not left.exists()
 
 
+@pytest.mark.parametrize("step", ["os.replace", "Path.rename", "shutil.rmtree"])
+def test_a_work_folder_half_made_or_half_removed_by_a_killed_process_is_swept(tmp_path: Path, step: str) -> None:
+    place = tmp_path / "culpa.duckdb"
+    code = f"""
+import os, shutil, sys
+from pathlib import Path
+from culpa.tasks import work
+if "{step}" == "shutil.rmtree":
+    work.claim(Path(sys.argv[1]), "run")
+{step} = lambda *_, **__: os.kill(os.getpid(), 9)
+work.claim(Path(sys.argv[1]), "run")
+work.remove(Path(sys.argv[1]), "run")
+"""
+    killed = subprocess.run([sys.executable, "-c", code, str(place)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(work.work_root(place).iterdir())) == 1
+    assert len(work.sweep(place)) == 1
+    assert not work.work_root(place).exists()
+
+
 INGEST = """
 import resource, sys
 from culpa.tasks.ingest import ingest
