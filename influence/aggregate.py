@@ -57,7 +57,7 @@ def votes(influence: Array, most: int) -> Array:
     if most < 1:
         raise ValueError(f"the number of rows voted on must be 1 or more, got {most}: try the number you would review")
     places = rankdata(_flat(influence), axis=0, method="ordinal") - 1
-    return -np.maximum(most - places, 0).sum(axis=1).astype(np.float64)
+    return np.minimum(places - most, 0).sum(axis=1).astype(np.float64)
 
 
 def relative_to_self(influence: Array, self_influence: Array) -> Array:
