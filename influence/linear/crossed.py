@@ -16,10 +16,19 @@ from culpa.influence.linear.heads import Array
 from culpa.influence.linear.problem import Problem, predict
 from culpa.influence.rows import Rows
 
-__all__ = ["FOLDS", "crossed_scores"]
+__all__ = ["FOLDS", "crossed_folds", "crossed_scores"]
 
 FOLDS = 5
 SLACK = 10.0  # of the fits' tolerance: moves a probability by less than a thousandth
+
+
+def crossed_folds(problem: Problem, groups: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Fold of each row, (rows,): counted off by duplicate group, so that the order of the rows does not matter."""
+    order = np.lexsort((problem.labels, groups))
+    classes = problem.head.outputs if problem.head.outputs > 1 else 0
+    fold = np.empty(len(order), np.intp)
+    fold[order] = assign_folds(Rows(problem.features[order, :0], problem.labels[order], classes, groups[order]), FOLDS)
+    return fold
 
 
 def crossed_scores(
@@ -30,8 +39,7 @@ def crossed_scores(
     Duplicates share a fold. `problem` holds all rows, `weights` the fit on the kept ones.
     """
     scores = predict(problem.features, weights)
-    classes = problem.head.outputs if problem.head.outputs > 1 else 0
-    fold = assign_folds(Rows(problem.features, problem.labels, classes, groups), FOLDS)
+    fold = crossed_folds(problem, groups)
     for number in range(FOLDS):
         others, turn = keep & (fold != number), keep & (fold == number)
         if turn.any() and others.any():

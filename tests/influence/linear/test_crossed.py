@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from culpa.influence.folds import assign_folds
 from culpa.influence.linear import fit_linear
-from culpa.influence.linear.crossed import FOLDS
+from culpa.influence.linear.crossed import FOLDS, crossed_folds
 from tests.influence.linear import dense
 from tests.influence.small_rows import labelled, measured, with_copies
 
@@ -22,7 +21,7 @@ def rows(request):
 def test_each_row_is_judged_by_a_refit_without_its_fold(rows):
     keep = np.arange(len(rows)) % 7 > 0
     fitted = fit_linear(rows, keep, l2=L2, memory=CHEAP)
-    found, fold = fitted.scores(), assign_folds(rows, FOLDS)
+    found, fold = fitted.scores(), crossed_folds(fitted.rows, rows.groups)
     for number in range(FOLDS):
         others, turn = rows.take(keep & (fold != number)), rows.take(keep & (fold == number))
         weights = dense.refit(others, L2 * keep.sum(), fitted.weights)
@@ -32,6 +31,12 @@ def test_each_row_is_judged_by_a_refit_without_its_fold(rows):
         np.testing.assert_allclose(found.without[keep & (fold == number)], expected, rtol=0, atol=1e-6)
     np.testing.assert_array_equal(found.without[~keep], fitted.predict(rows.take(~keep)))
     assert fitted.report()["without"] == "5 folds"
+
+
+def test_folds_are_of_one_size_and_keep_copies_together(rows):
+    fold = crossed_folds(fit_linear(rows, l2=L2, memory=CHEAP).rows, rows.groups)
+    assert np.ptp(np.bincount(fold, minlength=FOLDS)) <= 4
+    assert len(np.unique(fold[rows.groups == rows.groups[9]])) == 1
 
 
 def test_a_row_and_its_copies_are_judged_by_the_same_model(rows):
