@@ -45,12 +45,16 @@ class Classification:
 
     forward: Forward = _first
 
+    def scores(self, module: nn.Module, batch: Batch) -> Tensor:
+        """Scores of each row before the softmax, (rows, classes)."""
+        return _wide(self.forward(module, batch))
+
     def losses(self, module: nn.Module, batch: Batch) -> Tensor:
-        return cross_entropy(_wide(self.forward(module, batch)), batch[-1], reduction="none")
+        return cross_entropy(self.scores(module, batch), batch[-1], reduction="none")
 
     def fisher(self, module: nn.Module, batch: Batch, chance: torch.Generator) -> Iterator[Losses]:
         with evaluating(module), torch.no_grad():
-            p = _wide(self.forward(module, batch)).softmax(1)
+            p = self.scores(module, batch).softmax(1)
         if p.shape[1] <= MOST_WHOLE:
             labels = torch.arange(p.shape[1], device=p.device)[:, None].expand(-1, len(p))
             weights = p.T.sqrt()
@@ -61,7 +65,7 @@ class Classification:
             yield self._as_if(label, weight)
 
     def _as_if(self, label: Tensor, weight: Tensor) -> Losses:
-        return lambda module, batch: weight * cross_entropy(_wide(self.forward(module, batch)), label, reduction="none")
+        return lambda module, batch: weight * cross_entropy(self.scores(module, batch), label, reduction="none")
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,13 @@ class Regression:
     forward: Forward = _first
 
     def losses(self, module: nn.Module, batch: Batch) -> Tensor:
-        return (self._predictions(module, batch) - batch[-1]).square() / 2
+        return (self.predictions(module, batch) - batch[-1]).square() / 2
 
     def fisher(self, module: nn.Module, batch: Batch, chance: torch.Generator) -> Iterator[Losses]:
-        yield self._predictions
+        yield self.predictions
 
-    def _predictions(self, module: nn.Module, batch: Batch) -> Tensor:
+    def predictions(self, module: nn.Module, batch: Batch) -> Tensor:
+        """The predicted number of each row, (rows,)."""
         found = _wide(self.forward(module, batch))
         return found.flatten(1).squeeze(1) if found.ndim > 1 else found
 

@@ -62,6 +62,7 @@ class Outer:
     def weighed(self, weights: Tensor) -> Tensor:
         """Weighted sums of gradients: (sums, rows) to (sums, parameters)."""
         inputs = self.inputs.flatten(0, 1)
+        weights = weights.to(self.errors)
         sums = [((self.errors * one[:, None, None]).flatten(0, 1).T @ inputs).flatten() for one in weights]
         return torch.stack(sums)
 

@@ -32,7 +32,7 @@ class Written:
 
     def weighed(self, weights: Tensor) -> Tensor:
         """Weighted sums of gradients: (sums, rows) to (sums, parameters)."""
-        return weights @ self.vectors
+        return weights.to(self.vectors) @ self.vectors
 
     def along(self, directions: Tensor) -> Tensor:
         """<g_i, d>: (directions, parameters) to (rows, directions)."""

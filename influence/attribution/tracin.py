@@ -7,24 +7,18 @@ only each row's strongest words may be kept (Yeh et al. 2022). Its unit is nats,
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from culpa.influence.gradients import Lookups, Objective, Rowwise, capture
+from culpa.influence.attribution.through_curvature import mean_gradient
+from culpa.influence.gradients import Lookups, Losses, Objective, Rowwise, capture
 from culpa.influence.gradients.batches import Batch
+from culpa.influence.network import Checkpoint
+from culpa.influence.network.training import restored
 
-__all__ = ["Checkpoint", "TracIn"]
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """The model's state at one moment of its training, and the learning rate there."""
-
-    state: Mapping[str, Tensor]
-    rate: float
+__all__ = ["TracIn"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +30,7 @@ class TracIn:
     checkpoints: Sequence[Checkpoint]
     layers: Sequence[str] | None = None
     top_words: int | None = None  # of each row's gradient in an Embedding
+    target: Losses | None = None  # what of a reference row is asked about; None: its loss
 
     def __post_init__(self) -> None:
         """Refuse a training without a moment, and rates that are none."""
@@ -48,6 +43,10 @@ class TracIn:
     def between(self, training: Sequence[Batch], reference: Sequence[Batch]) -> Tensor:
         """Scores of all pairs, (training rows, reference rows), positive helps."""
         return torch.stack([one.rate * self._dots(training, reference) for one in self._moments()]).sum(0)
+
+    def on_mean(self, training: Sequence[Batch], reference: Sequence[Batch]) -> Tensor:
+        """Score of each row on the mean of the reference rows, (training rows,), positive helps: one direction."""
+        return torch.stack([one.rate * self._along(training, reference) for one in self._moments()]).sum(0)
 
     def own(self, training: Sequence[Batch]) -> Tensor:
         """Score of each row on itself, (training rows,), never negative."""
@@ -68,13 +67,13 @@ class TracIn:
 
     def _moments(self) -> Iterator[Checkpoint]:
         """Each checkpoint with the module in its state; afterwards the module is what it was."""
-        with _restored(self.module):
+        with restored(self.module):
             for checkpoint in self.checkpoints:
                 self.module.load_state_dict(dict(checkpoint.state))
                 yield checkpoint
 
     def _dots(self, training: Sequence[Batch], reference: Sequence[Batch]) -> Tensor:
-        there = [self._kept(batch) for batch in reference]
+        there = [self._kept(batch, self.target) for batch in reference]
         rows = []
         for batch in training:
             here = self._kept(batch)
@@ -82,9 +81,17 @@ class TracIn:
             rows.append(torch.cat(columns, dim=1))
         return torch.cat(rows)
 
-    def _kept(self, batch: Batch) -> Mapping[str, Rowwise]:
+    def _along(self, training: Sequence[Batch], reference: Sequence[Batch]) -> Tensor:
+        mean = mean_gradient(self._kept(batch, self.target) for batch in reference)
+        parts = []
+        for batch in training:
+            products = [layer.along(mean[name]) for name, layer in self._kept(batch).items()]
+            parts.append(torch.stack(products).sum(0)[:, 0])
+        return torch.cat(parts)
+
+    def _kept(self, batch: Batch, losses: Losses | None = None) -> Mapping[str, Rowwise]:
         """A batch's gradients, of words the strongest alone."""
-        found = capture(self.module, self.objective.losses, batch, self.layers).layers
+        found = capture(self.module, losses or self.objective.losses, batch, self.layers).layers
         if self.top_words is None:
             return found
         count = self.top_words
@@ -95,13 +102,3 @@ class TracIn:
         if not isinstance(found, Lookups):
             raise ValueError(f"layer {layer!r} is no Embedding, so its gradient has no words: name the Embedding")
         return found
-
-
-@contextmanager
-def _restored(module: nn.Module) -> Iterator[None]:
-    """Give the module its state back at the end."""
-    before = {name: value.clone() for name, value in module.state_dict().items()}
-    try:
-        yield
-    finally:
-        module.load_state_dict(before)

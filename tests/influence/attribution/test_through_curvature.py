@@ -6,9 +6,9 @@ import torch
 from scipy.stats import spearmanr
 from torch import nn
 
+from culpa.influence.attribution.through_curvature import NetworkInfluence
 from culpa.influence.gradients import Classification, in_order
 from culpa.influence.linear import fit_linear
-from culpa.influence.networks import NetworkInfluence
 from tests.influence.curvature.small_curvatures import CURVATURES
 from tests.influence.gradients.small_models import small_model
 from tests.influence.linear import dense

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from culpa.influence.attribution.tracin import TracIn
 from culpa.influence.gradients import Classification, Lookups, capture
-from culpa.influence.tracin import Checkpoint, TracIn
+from culpa.influence.network import Checkpoint
 from tests.influence.gradients.small_models import by_autograd, losses_of, small_model
 
 

@@ -6,17 +6,17 @@ at one checkpoint, divided by n. Gradients of the training rows stay in their fa
 batch of reference rows are written out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from culpa.influence.curvature import Curvature
-from culpa.influence.gradients import Objective, capture
+from culpa.influence.gradients import Losses, Objective, Rowwise, capture
 from culpa.influence.gradients.batches import Batch
 
-__all__ = ["NetworkInfluence"]
+__all__ = ["NetworkInfluence", "mean_gradient"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class NetworkInfluence:
     curvature: Curvature
     rows: int  # n, the rows of the training
     layers: Sequence[str] | None = None  # those that the curvature was fitted on
+    target: Losses | None = None  # what of a reference row is asked about; None: its loss
 
     def between(self, training: Sequence[Batch], reference: Sequence[Batch]) -> Tensor:
         """influence(i, v) of all pairs, (training rows, reference rows), units of the loss, positive helps."""
@@ -35,33 +36,39 @@ class NetworkInfluence:
 
     def on_mean(self, training: Sequence[Batch], reference: Sequence[Batch]) -> Tensor:
         """Influence on the mean reference loss, (training rows,), positive helps: one direction for all of them."""
-        total: dict[str, Tensor] = {}
-        count = 0
-        for batch in reference:
-            found, count = capture(self.module, self.objective.losses, batch, self.layers), count + len(batch[0])
-            for name, layer in found.layers.items():
-                ones = torch.ones(1, len(layer), dtype=found.losses.dtype, device=found.losses.device)
-                total[name] = total.get(name, torch.zeros(())) + layer.weighed(ones)
-        return self._against(training, {name: one / count for name, one in total.items()})[:, 0]
+        mean = mean_gradient(self._reference(batch) for batch in reference)
+        return self._against(training, mean)[:, 0]
 
     def own(self, training: Sequence[Batch]) -> Tensor:
         """Self-influence of each row, (training rows,), never negative."""
-        parts = []
-        for batch in training:
-            found = capture(self.module, self.objective.losses, batch, self.layers)
-            parts.append(self.curvature.squares(found.layers) / self.rows)
-        return torch.cat(parts)
+        return torch.cat([self.curvature.squares(self._training(batch)) / self.rows for batch in training])
 
     def _columns(self, training: Sequence[Batch], batch: Batch) -> Tensor:
         """Influence of all training rows on one batch of reference rows."""
-        found = capture(self.module, self.objective.losses, batch, self.layers)
-        return self._against(training, {name: layer.written_out() for name, layer in found.layers.items()})
+        return self._against(training, {name: layer.written_out() for name, layer in self._reference(batch).items()})
 
     def _against(self, training: Sequence[Batch], directions: dict[str, Tensor]) -> Tensor:
         solved = self.curvature.solve(directions)
         parts = []
         for batch in training:
-            found = capture(self.module, self.objective.losses, batch, self.layers)
-            products = [layer.along(solved[name]) for name, layer in found.layers.items()]
+            products = [layer.along(solved[name]) for name, layer in self._training(batch).items()]
             parts.append(torch.stack(products).sum(0) / self.rows)
         return torch.cat(parts)
+
+    def _training(self, batch: Batch) -> Mapping[str, Rowwise]:
+        return capture(self.module, self.objective.losses, batch, self.layers).layers
+
+    def _reference(self, batch: Batch) -> Mapping[str, Rowwise]:
+        return capture(self.module, self.target or self.objective.losses, batch, self.layers).layers
+
+
+def mean_gradient(batches: Iterable[Mapping[str, Rowwise]]) -> dict[str, Tensor]:
+    """Mean over all rows of their gradients, by layer, written out: (1, parameters)."""
+    total: dict[str, Tensor] = {}
+    rows = 0
+    for batch in batches:
+        rows += len(next(iter(batch.values())))
+        for name, layer in batch.items():
+            found = layer.weighed(torch.ones(1, len(layer)))
+            total[name] = total[name] + found if name in total else found
+    return {name: summed / rows for name, summed in total.items()}

@@ -1,0 +1,27 @@
+"""The table of methods: every way to score training rows of a network, by name, answering the same calls.
+
+A new method is one small file that ends in its rows, one line here, one line in the docs; the laws of
+`tests/influence/attribution` then run over it.
+"""
+
+from culpa.influence.attribution.attribution import Attribution
+from culpa.influence.attribution.by_checkpoints import BY_CHECKPOINTS
+from culpa.influence.attribution.by_curvature import BY_CURVATURE
+from culpa.influence.attribution.method import Choices, Method
+from culpa.influence.network import Training
+
+__all__ = ["METHODS", "attribute"]
+
+METHODS: dict[str, Method] = {method.name: method for method in (*BY_CURVATURE, *BY_CHECKPOINTS)}
+
+
+def attribute(training: Training, method: str, choices: Choices) -> Attribution:
+    """The scores of a training's rows by the named method.
+
+    Errors: ValueError for an unknown name, and for `layers` of a method that chooses its own.
+    """
+    if method not in METHODS:
+        raise ValueError(f"no method is called {method!r}: there are {', '.join(METHODS)}")
+    if choices.layers is not None and not METHODS[method].restricts:
+        raise ValueError(f"the method {method!r} chooses its own layers, got {list(choices.layers)}: leave layers out")
+    return METHODS[method].attribute(training, choices)
