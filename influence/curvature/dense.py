@@ -1,21 +1,21 @@
 """The whole Gauss-Newton matrix of the mean loss, written out: exact for linear models, for small ones only."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from culpa.influence.curvature.curvature import Written, check_damping
+from culpa.influence.curvature.curvature import Written, check_damping, damping_for
+from culpa.influence.curvature.joined import join, split, written_in_blocks
+from culpa.influence.curvature.passes import fisher_gradients
 from culpa.influence.gradients import Rowwise
 from culpa.influence.gradients.batches import Batch
-from culpa.influence.gradients.capture import Captured, capture
 from culpa.influence.gradients.objective import Objective
 
-__all__ = ["Dense", "fisher_gradients", "fit_dense"]
+__all__ = ["Dense", "cholesky", "fit_dense"]
 
 MOST_PARAMETERS = 10_000
-DAMPING_SHARE = 0.1  # of the mean eigenvalue, by default: Grosse et al. 2023, section 2.2
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,24 @@ class Dense:
 
     def solve(self, gradients: Written) -> dict[str, Tensor]:
         """H^-1 times each gradient."""
-        joined = torch.cat([gradients[name] for name in self.sizes], dim=1)
-        solved = torch.cholesky_solve(joined.T.to(self.factor.dtype), self.factor).T.to(joined.dtype)
-        return dict(zip(self.sizes, torch.split(solved, list(self.sizes.values()), dim=1), strict=True))
+        joined = join(gradients, self.sizes)
+        return split(self._solve(joined).to(joined.dtype), self.sizes)
 
     def squares(self, gradients: Mapping[str, Rowwise]) -> Tensor:
-        """<g_i, H^-1 g_i>, (rows,): the length of L^-1 g_i."""
-        joined = torch.cat([gradients[name].written_out() for name in self.sizes], dim=1)
-        halves = torch.linalg.solve_triangular(self.factor, joined.T.to(self.factor.dtype), upper=False)
-        return halves.square().sum(0).to(joined.dtype)
+        """<g_i, H^-1 g_i>, (rows,): the squared length of L^-1 g_i."""
+        blocks = [join(written, self.sizes) for written in written_in_blocks(gradients)]
+        return torch.cat([self._halves(block).square().sum(0).to(block.dtype) for block in blocks])
+
+    def lengths(self, gradients: Mapping[str, Rowwise]) -> Tensor:
+        """|H^-1 g_i|, (rows,)."""
+        blocks = [join(written, self.sizes) for written in written_in_blocks(gradients)]
+        return torch.cat([self._solve(block).norm(dim=1).to(block.dtype) for block in blocks])
+
+    def _solve(self, joined: Tensor) -> Tensor:
+        return torch.cholesky_solve(joined.T.to(self.factor.dtype), self.factor).T
+
+    def _halves(self, joined: Tensor) -> Tensor:
+        return torch.linalg.solve_triangular(self.factor, joined.T.to(self.factor.dtype), upper=False)
 
 
 def fit_dense(
@@ -58,43 +67,35 @@ def fit_dense(
     Errors: ValueError for a model too large to be written out, and for a matrix that is not finite.
     """
     check_damping(damping)
-    total: Tensor | None = None
+    total = torch.zeros(())
     rows, sizes = 0, {}
-    for found, count in fisher_gradients(module, objective, batches, seed, layers):
+    for found, fresh in fisher_gradients(module, objective, batches, seed, layers):
         sizes = {name: layer.parameters for name, layer in found.layers.items()}
-        if sum(sizes.values()) > MOST_PARAMETERS:
-            raise ValueError(
-                f"the model has {sum(sizes.values()):,} parameters, the matrix is written out for {MOST_PARAMETERS:,} "
-                "at most: take fit_ekfac, or restrict layers"
-            )
-        joined = torch.cat([layer.written_out() for layer in found.layers.values()], dim=1).double()
-        total = joined.T @ joined if total is None else total + joined.T @ joined
-        rows += count
-    if total is None:
-        raise ValueError("no batch came, at least one row is needed to fit a curvature")
+        _check_size(sum(sizes.values()))
+        for written in written_in_blocks(found.layers):
+            block = join(written, sizes).double()
+            total = total.to(block) + block.T @ block
+        rows += fresh
     matrix = total / rows
-    added = float(damping if damping is not None else DAMPING_SHARE * matrix.diagonal().mean())
+    added = damping_for("the model", damping, matrix.diagonal().mean())
     matrix.diagonal().add_(added)
-    return Dense(_factor(matrix, added), sizes, added)
+    return Dense(cholesky(matrix, added), sizes, added)
 
 
-def fisher_gradients(
-    module: nn.Module, objective: Objective, batches: Sequence[Batch], seed: int, layers: Sequence[str] | None
-) -> Iterator[tuple[Captured, int]]:
-    """Gradients whose outer products add up to rows times the matrix; beside each, how many rows are new with it."""
-    chance = torch.Generator().manual_seed(seed)
-    for batch in batches:
-        fresh = len(batch[0])
-        for losses in objective.fisher(module, batch, chance):
-            yield capture(module, losses, batch, layers), fresh
-            fresh = 0
-
-
-def _factor(matrix: Tensor, added: float) -> Tensor:
+def cholesky(matrix: Tensor, added: float) -> Tensor:
+    """The lower factor of a curvature, laid out row by row. Errors: ValueError where there is none."""
     factor, failed = torch.linalg.cholesky_ex(matrix)
     if int(failed) or not bool(torch.isfinite(factor).all()):
         raise ValueError(
             f"the Gauss-Newton matrix of {len(matrix)} parameters is not positive definite with damping {added:.3g}: "
             "gradients that are not finite, or too little damping, cause this; look at the losses, or raise damping"
         )
-    return factor
+    return factor.contiguous()
+
+
+def _check_size(parameters: int) -> None:
+    if parameters > MOST_PARAMETERS:
+        raise ValueError(
+            f"the model has {parameters:,} parameters, the matrix is written out for {MOST_PARAMETERS:,} at most: take "
+            "fit_ekfac, or restrict layers"
+        )

@@ -2,11 +2,12 @@
 
 import torch
 
-from culpa.influence.curvature import Identity, fit_dense, fit_ekfac, fit_kfac
+from culpa.influence.curvature import Identity, fit_dense, fit_diagonal, fit_ekfac, fit_kfac
 from culpa.influence.gradients import Classification, capture
 
 CURVATURES = {
     "identity": lambda *fitted, **options: Identity(),
+    "diagonal": fit_diagonal,
     "dense": fit_dense,
     "kfac": fit_kfac,
     "ekfac": fit_ekfac,

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from culpa.influence.curvature import fit_dense, fit_ekfac, fit_kfac
-from culpa.influence.gradients import Classification, Regression, capture
+from culpa.influence.gradients import Classification, Regression, capture, in_order
 from culpa.influence.gradients.objective import DRAWS
 from tests.influence.curvature.small_curvatures import CURVATURES, gauss_newton, joined
 from tests.influence.gradients.small_models import MODELS, losses_of, small_model
@@ -53,6 +53,13 @@ def test_every_curvature_is_symmetric_positive_and_linear(fit, name):
     for layer, values in solved.items():
         assert values.shape == gradients[layer].shape
         torch.testing.assert_close(twice[layer], 2 * values[:3] + values[3:6], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_lengths_are_those_of_the_solved_gradients(fit, name):
+    curvature, captured = fitted_on(fit, name, damping=DAMPING)
+    solved = torch.cat(list(curvature.solve(written(captured)).values()), dim=1)
+    torch.testing.assert_close(curvature.lengths(captured.layers), solved.norm(dim=1), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -168,11 +175,29 @@ def test_a_damping_that_is_not_positive_is_refused(fit, damping):
         fitted_on(fit, "network", damping=damping)
 
 
-def test_losses_that_are_not_finite_are_an_error_with_its_cause():
+def test_losses_that_are_not_finite_are_an_error_with_its_cause(fit):
+    if fit is CURVATURES["identity"]:
+        pytest.skip("it looks at none")
     model, (features, labels) = small_model("network")
-    for fit, message in ((fit_dense, "gradients that are not finite"), (fit_ekfac, "is not finite|failed to converge")):
-        with pytest.raises((ValueError, RuntimeError), match=message):
-            fit(model, Classification(), [(features * float("inf"), labels)], seed=0, damping=DAMPING)
+    for damping in (None, DAMPING):
+        with pytest.raises(
+            ValueError, match=r"is not finite: losses or activations overflow there; look at the losses"
+        ):
+            fit(model, Classification(), [(features * float("inf"), labels)], seed=0, damping=damping)
+
+
+def test_losses_that_are_flat_have_no_default_damping_and_say_so(fit):
+    if fit is CURVATURES["identity"]:
+        pytest.skip("it looks at none")
+    model, batch = small_model("network")
+    with torch.no_grad():
+        model[3].bias[0] = 1e4
+    batch = batch[0], torch.zeros_like(batch[1])
+    with pytest.raises(
+        ValueError, match=r"is nought: no loss depends on it, or the model is certain .* give a damping"
+    ):
+        fit(model, Classification(), [batch], seed=0)
+    fit(model, Classification(), [batch], seed=0, damping=DAMPING)
 
 
 def test_a_model_too_large_to_be_written_out_is_refused():
@@ -181,11 +206,14 @@ def test_a_model_too_large_to_be_written_out_is_refused():
         fit_dense(model, Classification(), [batch], seed=0)
 
 
-def test_no_rows_are_refused(fit):
+def test_no_rows_and_rows_that_can_be_read_once_only_are_refused(fit):
     if fit is CURVATURES["identity"]:
         pytest.skip("it needs none")
+    model, batch = small_model("network")
     with pytest.raises(ValueError, match="no batch came"):
-        fit(small_model("network")[0], Classification(), [], seed=0)
+        fit(model, Classification(), [], seed=0)
+    with pytest.raises(ValueError, match=r"the batches came as an iterator.*list\(in_order\(data\)\)"):
+        fit(model, Classification(), in_order(batch), seed=0)
 
 
 def test_joined_gradients_have_every_parameter():
