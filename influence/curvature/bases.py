@@ -66,7 +66,8 @@ def curvatures_along(
 ) -> dict[str, Tensor]:
     """The mean square of the gradients along each axis of the bases, (parameters,) by layer."""
     sums = {name: torch.zeros_like(basis.products) for name, basis in bases.items()}
-    rows, first = 0, {}
+    rows = 0
+    first: dict[str, Rowwise] = {}  # of a batch's passes, whose inputs the others share
     for found, fresh in fisher_gradients(module, objective, batches, seed, layers):
         rows += fresh
         first = {} if fresh else first

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 from culpa.influence.gradients import Rowwise
@@ -13,6 +14,7 @@ __all__ = ["Curvature", "Fit", "Written", "check_damping", "check_finite", "damp
 
 Written = Mapping[str, Tensor]  # layer -> written-out gradients, (rows, parameters)
 
+LEAST_MEAN = torch.finfo(torch.float).tiny  # of a curvature: less is nought in single precision
 DAMPING_SHARE = 0.1  # of the mean eigenvalue, by default: Grosse et al. 2023, section 2.2
 
 
@@ -78,7 +80,7 @@ def damping_for(what: str, damping: float | None, mean: Tensor) -> float:
     a damping.
     """
     check_finite(what, mean)
-    if damping is None and not float(mean) > 0:
+    if damping is None and float(mean) <= LEAST_MEAN:
         raise ValueError(
             f"the curvature of {what} is nought: no loss depends on it, or the model is certain of every row; leave "
             "it out of layers, or give a damping, try 1e-3"
