@@ -19,10 +19,13 @@ class Rows:
     labels: NDArray[Any]  # (rows,) int64 codes 0..classes-1; float64 targets when classes == 0
     classes: int  # 0 = regression
     groups: NDArray[np.int64]  # (rows,) rows with exactly the same features share a number
+    tokens: NDArray[np.int32] | None = None  # (rows, positions) of their texts, for proxies that read
 
     def __post_init__(self) -> None:
         """Refuse arrays whose lengths or labels do not fit together."""
         lengths = {len(self.features), len(self.labels), len(self.groups)}
+        if self.tokens is not None:
+            lengths.add(len(self.tokens))
         if self.features.ndim != 2 or len(lengths) != 1:
             raise ValueError(
                 f"features {self.features.shape}, labels {self.labels.shape} and groups {self.groups.shape} "
@@ -40,4 +43,5 @@ class Rows:
 
     def take(self, index: NDArray[Any]) -> "Rows":
         """Give the rows at these positions (or under this mask) as rows of their own."""
-        return Rows(self.features[index], self.labels[index], self.classes, self.groups[index])
+        tokens = None if self.tokens is None else self.tokens[index]
+        return Rows(self.features[index], self.labels[index], self.classes, self.groups[index], tokens)

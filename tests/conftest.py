@@ -13,6 +13,7 @@ os.environ.update(QUIET)
 _HOME = tempfile.TemporaryDirectory(prefix="culpa-prefect-")
 os.environ["PREFECT_HOME"] = _HOME.name
 os.environ.pop("PREFECT_API_URL", None)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small matrices: two threads wait for each other longer than they work
 
 
 @pytest.fixture(scope="session")

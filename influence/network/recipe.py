@@ -19,6 +19,7 @@ __all__ = ["Recipe", "optimizer_of", "rate_at"]
 
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["constant", "linear", "cosine"]
+Inputs = Literal["features", "tokens"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Recipe:
     l2: float = 0.0  # penalty l2 / 2 * parameters^2 on the mean loss
     schedule: Schedule = "constant"  # how the rate falls over the steps, to nought at the end
     checkpoints: int = 5  # moments kept, evenly over the epochs; the last one is the end
+    patience: int | None = None  # epochs without a lower held-out loss after which to stop; None: never
+    inputs: Inputs = "features"  # what a row is to the network: its numbers, or the tokens of its text
 
     def __post_init__(self) -> None:
         """Refuse a training that cannot be."""

@@ -17,7 +17,18 @@ from culpa.influence.gradients import in_order
 from culpa.influence.gradients.batches import Batch
 from culpa.influence.network.recipe import Recipe, optimizer_of, rate_at
 
-__all__ = ["Checkpoint", "Moment", "Training", "Watcher", "restored", "seeded", "train"]
+__all__ = [
+    "Checkpoint",
+    "Moment",
+    "Training",
+    "Watcher",
+    "check_losses",
+    "check_rows",
+    "checkpoint_epochs",
+    "restored",
+    "seeded",
+    "train",
+]
 
 BATCH = 1_024  # rows looked at together when nothing is learnt from them
 
@@ -96,7 +107,7 @@ def train(
     random state is afterwards what it was. Errors: ValueError for parts of unequal length, weights that do not fit, and
     a loss that is no longer finite.
     """
-    count = _check(data, weights)
+    count = check_rows(data, weights)
     device = data[0].device
     with seeded(seed):
         module = recipe.make().to(device)
@@ -116,7 +127,7 @@ def _learn(
 ) -> tuple[Checkpoint, ...]:
     optimizer, step = optimizer_of(recipe, module), 0
     steps = recipe.epochs * -(-count // recipe.batch_size)
-    moments, kept = _moments(recipe), []
+    moments, kept = checkpoint_epochs(recipe), []
     for epoch in range(recipe.epochs):
         module.train()
         for rows in torch.split(torch.randperm(count, generator=chance), recipe.batch_size):
@@ -139,11 +150,7 @@ def _take(
     """One step down the mean weighed loss of a batch."""
     rows = moment.rows.to(data[0].device)
     losses = recipe.objective.losses(moment.module, [part[rows] for part in data])
-    if not bool(torch.isfinite(losses).all()):
-        raise ValueError(
-            f"the loss is not finite in epoch {moment.epoch + 1} at the learning rate {moment.rate:.3g}: "
-            "lower the rate, or look for features that are not finite"
-        )
+    check_losses(losses, moment.epoch, moment.rate)
     summed = losses.sum() if weights is None else losses @ weights[moment.rows].to(losses)
     for group in optimizer.param_groups:
         group["lr"] = moment.rate
@@ -152,7 +159,16 @@ def _take(
     optimizer.step()
 
 
-def _moments(recipe: Recipe) -> set[int]:
+def check_losses(losses: Tensor, epoch: int, rate: float) -> None:
+    """Refuse to go on once a loss is no longer finite."""
+    if not bool(torch.isfinite(losses).all()):
+        raise ValueError(
+            f"the loss is not finite in epoch {epoch + 1} at the learning rate {rate:.3g}: "
+            "lower the rate, or look for features that are not finite"
+        )
+
+
+def checkpoint_epochs(recipe: Recipe) -> set[int]:
     """Epochs after which a checkpoint is kept: evenly spread, the last one among them."""
     count = min(recipe.checkpoints, recipe.epochs)
     return {round(recipe.epochs * (place + 1) / count) - 1 for place in range(count)}
@@ -162,7 +178,8 @@ def _copy(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in module.state_dict().items()}
 
 
-def _check(data: Batch, weights: Tensor | None) -> int:
+def check_rows(data: Batch, weights: Tensor | None) -> int:
+    """The number of rows. Errors: ValueError for parts or weights of another number."""
     lengths = {len(part) for part in data}
     if len(lengths) != 1 or not min(lengths):
         raise ValueError(f"parts of {sorted(lengths)} rows came, needed the same number of rows in each, one at least")

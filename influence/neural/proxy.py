@@ -1,0 +1,234 @@
+"""A torch network as a proxy: trained whole and by folds, so that each row is seen by a model that never saw it.
+
+With the row: the network trained on all kept rows. Without it: the one trained without the row's fold. Influence comes
+from a method of the table (`attribution`), asked about the network that was trained on all kept rows; a method that
+trains again judges all rows, kept or not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from culpa.influence.attribution import METHODS, Attribution, Choices, attribute
+from culpa.influence.attribution.attribution import OverRows
+from culpa.influence.attribution.through_curvature import NetworkInfluence
+from culpa.influence.attribution.tracin import TracIn
+from culpa.influence.folds import assign_folds, fold_count
+from culpa.influence.gradients import Classification, Regression, Target, in_order, target_losses
+from culpa.influence.gradients.batches import Batch
+from culpa.influence.network.recipe import Recipe
+from culpa.influence.network.stopping import stopped_early
+from culpa.influence.network.training import BATCH, Training, train
+from culpa.influence.neural.pickled import pickled, unpickled
+from culpa.influence.neural.reference import influence_of
+from culpa.influence.neural.rows import Scale, batch_of, scale_of
+from culpa.influence.proxy import ProxyScores, ReferenceInfluence
+from culpa.influence.rows import Rows
+
+__all__ = ["FittedNetwork", "Judge", "fit_network"]
+
+LEAST_PROBABILITY = 1e-12
+HELD_OUT = 10  # of so many rows one is held out to stop early, where nothing else is
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """How a network's rows are judged."""
+
+    method: str = "ekfac"  # a name of the table of methods
+    layers: Sequence[str] | None = None
+    damping: float | None = None
+
+
+@dataclass(frozen=True)
+class FittedNetwork:
+    """A network trained on the kept rows, over all rows it was given."""
+
+    name: str
+    rows: Rows
+    keep: NDArray[np.bool_]  # (rows,)
+    judge: Judge
+    scale: Scale
+    training: Training  # on the kept rows
+    folds: dict[bytes, Training] = field(default_factory=dict)  # of the rows a fold leaves -> its training
+
+    def scores(self) -> ProxyScores:
+        """Score every row by the network, and by the one that was trained without its fold."""
+        now, then = self._outcomes(self.training, self.rows), self._crossed()
+        own = np.arange(len(self.rows)), self.rows.labels if self.rows.classes else 0
+        own_influence = self._attribution.own().double().numpy().clip(0) * self.scale.loss
+        return ProxyScores(then, now[own], then[own], self._everybody(own_influence))
+
+    def influence_on(self, reference: Rows) -> ReferenceInfluence:
+        """Influence of every row on the reference rows, nats (regression: squared target units / 2), positive helps."""
+        others, seed = self._batch(reference), self.training.seed
+        found = influence_of(self._attribution, self._by_probability, others, reference.classes, len(self.rows), seed)
+        return found.scaled(self.scale.loss).over(self._everybody)
+
+    def influence_between(self, index: NDArray[Any], reference: Rows) -> NDArray[np.float64]:
+        """influence(i, v) of a few rows on each reference row: (rows in index, reference rows), positive helps."""
+        found, others = self._attribution, self._batch(reference)
+        if isinstance(found, OverRows):  # products of gradients are symmetric: the few rows are written out
+            few = list(in_order(self._batch(self.rows.take(index)), BATCH))
+            pairs = found.method.between(list(in_order(others, BATCH)), few).T
+        else:
+            pairs = found.between(others)[torch.as_tensor(index)]
+        return np.asarray(pairs.double().numpy() * self.scale.loss)
+
+    def again(self, rows: Rows, keep: NDArray[np.bool_]) -> "FittedNetwork":
+        """The same proxy on other rows, or with others kept; a fold that was trained is not trained again."""
+        known = self.folds.get(keep.tobytes()) if rows is self.rows else None
+        if known is not None:
+            return replace(self, keep=keep, training=known, folds={})
+        return _fitted(self.name, rows, keep, self.training.recipe, self.judge, self.training.seed)
+
+    def report(self) -> dict[str, object]:
+        """What a run records of this proxy."""
+        recipe = self.training.recipe
+        return {
+            "method": self.judge.method,
+            "layers": list(self.judge.layers) if self.judge.layers else None,
+            "parameters": sum(parameter.numel() for parameter in self.training.module.parameters()),
+            "epochs": recipe.epochs,
+            "optimizer": recipe.optimizer,
+            "rate": recipe.rate,
+            "batch_size": recipe.batch_size,
+            "l2": recipe.l2,
+            "without": f"{fold_count(len(self.rows))} folds",
+        }
+
+    def __getstate__(self) -> dict[str, object]:
+        """What can be pickled: functions that make networks are written out by value, scores are left to be found."""
+        fields = {"name": self.name, "rows": self.rows, "keep": self.keep, "judge": self.judge, "scale": self.scale}
+        return {**fields, "trainings": pickled((self.training, self.folds))}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        training, folds = unpickled(state.pop("trainings"))
+        vars(self).update(state, training=training, folds=folds)
+
+    @cached_property
+    def _attribution(self) -> Attribution:
+        return self._attribute("loss")
+
+    @cached_property
+    def _by_probability(self) -> Attribution | None:
+        """The same, asked what it does to P(own label); a curvature that was fitted serves again."""
+        found = self._attribution
+        if not self.rows.classes:
+            return None
+        if isinstance(found, OverRows) and isinstance(found.method, NetworkInfluence | TracIn):
+            target = target_losses(self.training.recipe.objective, "probability")
+            return replace(found, method=replace(found.method, target=target))
+        return self._attribute("probability")
+
+    def _attribute(self, target: Target) -> Attribution:
+        """The method, asked about all rows."""
+        judge, everybody = self.judge, self._batch(self.rows)
+        choices = Choices(seed=self.training.seed, layers=judge.layers, damping=judge.damping, target=target)
+        if METHODS[judge.method].retrains:
+            whole = train(self.training.recipe, everybody, seed=self.training.seed)
+            return attribute(whole, judge.method, choices)
+        found = attribute(self.training, judge.method, choices)
+        return replace(found, rows=list(in_order(everybody, BATCH))) if isinstance(found, OverRows) else found
+
+    def _everybody(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Scores of all rows where a method knows the kept ones alone: the others get nought."""
+        if len(values) == len(self.rows):
+            return values
+        whole = np.zeros((len(self.rows), *values.shape[1:]))
+        whole[self.keep] = values
+        return whole
+
+    def _batch(self, rows: Rows) -> Batch:
+        return batch_of(rows, self.training.recipe.inputs, self.scale)
+
+    def _crossed(self) -> NDArray[np.float64]:
+        """Each row's outcome without its fold; fills `folds`."""
+        outcomes = np.empty((len(self.rows), max(self.rows.classes, 1)))
+        count = fold_count(len(self.rows))
+        fold = assign_folds(self.rows, count)
+        for number in range(count):
+            turn = fold == number
+            others = self.keep & ~turn
+            part = self.training if not others.any() else self._fold(others)
+            outcomes[turn] = self._outcomes(part, self.rows.take(turn))
+        return outcomes
+
+    def _fold(self, keep: NDArray[np.bool_]) -> Training:
+        data = self._batch(self.rows.take(keep))
+        found = train(self.training.recipe, data, seed=self.training.seed)
+        return self.folds.setdefault(keep.tobytes(), found)
+
+    def _outcomes(self, training: Training, rows: Rows) -> NDArray[np.float64]:
+        """Probabilities strictly inside (0, 1), (rows, classes), or predictions, (rows, 1)."""
+        found = torch.cat(_forward(training, self._batch(rows))).double().numpy()
+        if not rows.classes:
+            return np.asarray(found[:, None] * self.scale.spread + self.scale.middle)
+        p = found.clip(LEAST_PROBABILITY)
+        return np.asarray(p / p.sum(axis=1, keepdims=True))
+
+
+def _forward(training: Training, data: Batch) -> list[Tensor]:
+    objective = training.recipe.objective
+    with torch.no_grad():
+        batches = list(in_order(data, BATCH))
+        if isinstance(objective, Classification):
+            return [objective.scores(training.module, batch).softmax(1) for batch in batches]
+        if isinstance(objective, Regression):
+            return [objective.predictions(training.module, batch) for batch in batches]
+    raise ValueError(f"the objective {objective} neither classifies nor predicts a number: take one of these two")
+
+
+def fit_network(
+    name: str,
+    recipe: Recipe,
+    rows: Rows,
+    keep: NDArray[np.bool_] | None = None,
+    *,
+    seed: int,
+    judge: Judge | None = None,
+    held_out: Rows | None = None,
+) -> FittedNetwork:
+    """Train the recipe's network on the kept rows.
+
+    `held_out` rows tell when to stop, where the recipe has patience; without any, a tenth of the kept rows does.
+    Errors: ValueError for an objective that does not fit the labels, and for what `train` refuses.
+    """
+    keep = np.ones(len(rows), np.bool_) if keep is None else keep
+    recipe = _fitting(recipe, rows)
+    if recipe.patience is not None:
+        recipe = _patient(recipe, rows, keep, held_out, seed)
+    return _fitted(name, rows, keep, recipe, judge or Judge(), seed)
+
+
+def _fitted(name: str, rows: Rows, keep: NDArray[np.bool_], recipe: Recipe, judge: Judge, seed: int) -> FittedNetwork:
+    if not keep.any():
+        raise ValueError(f"none of {len(rows)} rows is kept, at least one is needed to train on: keep some rows")
+    scale = scale_of(rows)
+    training = train(recipe, batch_of(rows.take(keep), recipe.inputs, scale), seed=seed)
+    return FittedNetwork(name, rows, keep, judge, scale, training)
+
+
+def _fitting(recipe: Recipe, rows: Rows) -> Recipe:
+    """The recipe with the objective that the labels ask for, where it names the usual one."""
+    if rows.classes or not isinstance(recipe.objective, Classification):
+        return recipe
+    return replace(recipe, objective=Regression(recipe.objective.forward))
+
+
+def _patient(recipe: Recipe, rows: Rows, keep: NDArray[np.bool_], held_out: Rows | None, seed: int) -> Recipe:
+    """The recipe with the number of epochs that rows outside the training ask for."""
+    kept, scale = rows.take(keep), scale_of(rows)
+    if held_out is None:
+        turn = assign_folds(kept, HELD_OUT) == 0
+        if not turn.any() or turn.all():
+            return recipe
+        kept, held_out = kept.take(~turn), kept.take(turn)
+    data, judges = (batch_of(some, recipe.inputs, scale) for some in (kept, held_out))
+    return stopped_early(recipe, data, judges, seed=seed, patience=recipe.patience or 1)
