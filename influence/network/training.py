@@ -25,8 +25,10 @@ __all__ = [
     "check_losses",
     "check_rows",
     "checkpoint_epochs",
+    "copied_state",
     "restored",
     "seeded",
+    "take_step",
     "train",
 ]
 
@@ -134,17 +136,17 @@ def _learn(
             moment = Moment(step, epoch, rows, rate_at(recipe, step, steps), module)
             if watch is not None:
                 watch.step(moment)
-            _take(recipe, optimizer, moment, data, weights)
+            take_step(recipe, optimizer, moment, data, weights)
             step += 1
         if epoch in moments:
-            kept.append(Checkpoint(_copy(module), rate_at(recipe, step - 1, steps)))
+            kept.append(Checkpoint(copied_state(module), rate_at(recipe, step - 1, steps)))
         if watch is not None:
             watch.epoch(epoch, module)
     optimizer.zero_grad()
     return tuple(kept)
 
 
-def _take(
+def take_step(
     recipe: Recipe, optimizer: torch.optim.Optimizer, moment: Moment, data: Batch, weights: Tensor | None
 ) -> None:
     """One step down the mean weighed loss of a batch."""
@@ -174,7 +176,8 @@ def checkpoint_epochs(recipe: Recipe) -> set[int]:
     return {round(recipe.epochs * (place + 1) / count) - 1 for place in range(count)}
 
 
-def _copy(module: nn.Module) -> dict[str, Tensor]:
+def copied_state(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers as they are now."""
     return {name: value.detach().clone() for name, value in module.state_dict().items()}
 
 
@@ -201,7 +204,7 @@ def seeded(seed: int) -> Iterator[None]:
 @contextmanager
 def restored(module: nn.Module) -> Iterator[None]:
     """Give the module its state back at the end."""
-    before = _copy(module)
+    before = copied_state(module)
     try:
         yield
     finally:
