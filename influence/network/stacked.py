@@ -90,7 +90,7 @@ def _keep_padding(weight: Tensor | None, padding: int) -> None:
         return gradient.index_fill(1, torch.tensor(padding, device=gradient.device), 0.0)
 
     if weight is not None and weight.requires_grad:
-        weight.register_hook(clear)
+        weight.register_hook(clear)  # type: ignore[no-untyped-call]
 
 
 def room_for(modules: Sequence[nn.Module], losses: Losses, batch: Batch) -> int | None:
