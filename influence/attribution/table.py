@@ -7,12 +7,13 @@ A new method is one small file that ends in its rows, one line here, one line in
 from culpa.influence.attribution.attribution import Attribution
 from culpa.influence.attribution.by_checkpoints import BY_CHECKPOINTS
 from culpa.influence.attribution.by_curvature import BY_CURVATURE
+from culpa.influence.attribution.data_value_embedding import BY_WALKING_BACK
 from culpa.influence.attribution.method import Choices, Method
 from culpa.influence.network import Training
 
 __all__ = ["METHODS", "attribute"]
 
-METHODS: dict[str, Method] = {method.name: method for method in (*BY_CURVATURE, *BY_CHECKPOINTS)}
+METHODS: dict[str, Method] = {method.name: method for method in (*BY_CURVATURE, *BY_CHECKPOINTS, *BY_WALKING_BACK)}
 
 
 def attribute(training: Training, method: str, choices: Choices) -> Attribution:

@@ -14,9 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from culpa.influence.network.recipe import optimizer_of
-from culpa.influence.network.training import Moment, Training, seeded
-from culpa.influence.network.training import _copy as copied
-from culpa.influence.network.training import _take as take
+from culpa.influence.network.training import Moment, Training, copied_state, seeded, take_step
 
 __all__ = ["Steps", "recorded"]
 
@@ -61,8 +59,8 @@ class Steps:
             with seeded(self.training.seed):
                 _set_chance(*stretch.chance)
                 for moment in stretch.moments[:-1]:
-                    take(self.training.recipe, optimizer, moment, self.training.data, self.training.weights)
-                    states.append(copied(module))
+                    take_step(self.training.recipe, optimizer, moment, self.training.data, self.training.weights)
+                    states.append(copied_state(module))
             optimizer.zero_grad()
             module.eval()
         return list(zip(stretch.moments, states, strict=True))
@@ -79,7 +77,7 @@ class _Recorder:
         """Keep what the step finds, where its turn has come."""
         if moment.step % self.stride == 0:
             chance = torch.random.get_rng_state(), torch.cuda.get_rng_state_all()
-            self.stretches.append(_Stretch(copied(moment.module), chance))
+            self.stretches.append(_Stretch(copied_state(moment.module), chance))
         self.stretches[-1].moments.append(moment)
 
     def epoch(self, number: int, module: nn.Module) -> None:
