@@ -112,7 +112,8 @@ def fit_exact(
     matrix = _hessian_sum(inputs, weights, layer.head) / rows
     added = damping_for(f"layer {layer.name!r}", damping, torch.as_tensor(matrix.trace() / layer.weights.size))
     matrix[np.diag_indices_from(matrix)] += added
-    return Exact(layer.name, ExactCurvature(invert(matrix), len(weights)), width, axes, added)
+    inverse = np.ascontiguousarray(invert(matrix))  # row by row, as it comes back from a store
+    return Exact(layer.name, ExactCurvature(inverse, len(weights)), width, axes, added)
 
 
 def _hessian_sum(inputs: Iterable[Array], weights: NDArray[np.float64], head: Head) -> NDArray[np.float64]:

@@ -87,7 +87,10 @@ def _layer_norm(layer: nn.Module, inputs: Tensor, errors: Tensor) -> Rowwise:
 def _batch_norm(layer: nn.Module, inputs: Tensor, errors: Tensor) -> Rowwise:
     """In evaluation mode a fixed scale and shift per channel."""
     assert isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)
-    normal = nn.functional.batch_norm(inputs, layer.running_mean, layer.running_var, eps=layer.eps)
+    assert layer.running_mean is not None
+    assert layer.running_var is not None
+    mean, variance = layer.running_mean.to(inputs), layer.running_var.to(inputs)
+    normal = nn.functional.batch_norm(inputs, mean, variance, eps=layer.eps)
     return _affine(layer, normal.movedim(1, -1), errors.movedim(1, -1))
 
 

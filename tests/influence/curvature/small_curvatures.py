@@ -50,6 +50,12 @@ def fit_exact_on_last(model, objective, batches, **options):
     return LastLayer(fit_exact(model, objective, batches, **{"layers": [last], **options}))
 
 
+def fit_conjugate_tightly(model, objective, batches, **options):
+    """Down to rounding, so that the laws need no tolerance of their own for it."""
+    tolerance = 1e-13 if next(model.parameters()).dtype == torch.float64 else 1e-5
+    return fit_conjugate(model, objective, batches, tolerance=tolerance, **options)
+
+
 CURVATURES = {
     "identity": lambda *fitted, **options: Identity(),
     "diagonal": fit_diagonal,
@@ -57,7 +63,7 @@ CURVATURES = {
     "exact": fit_exact_on_last,
     "kfac": fit_kfac,
     "ekfac": fit_ekfac,
-    "conjugate": partial(fit_conjugate, tolerance=1e-13),
+    "conjugate": fit_conjugate_tightly,
     "datainf": fit_datainf,
     "projected": partial(fit_projected, widths=(5, 3), sketch=12),
 }

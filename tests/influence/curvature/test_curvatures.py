@@ -1,10 +1,13 @@
 """Laws of every curvature, and what each is equal to where that is known."""
 
+import inspect
+
 import pytest
 import torch
 from torch import nn
 
-from culpa.influence.curvature import fit_dense, fit_ekfac, fit_kfac
+from culpa.influence import curvature
+from culpa.influence.curvature import fit_dense, fit_diagonal, fit_ekfac, fit_kfac, passes
 from culpa.influence.gradients import Classification, Regression, capture, in_order
 from culpa.influence.gradients.objective import DRAWS
 from tests.influence.curvature.small_curvatures import CURVATURES, gauss_newton, joined
@@ -30,6 +33,17 @@ def written(captured):
 def inner(one, other):
     """<g_i, h_j> over all layers."""
     return sum(one[name] @ other[name].T for name in one)
+
+
+def test_the_laws_run_over_every_curvature_there_is_and_all_are_fitted_alike():
+    assert CURVATURES.keys() == curvature.CURVATURES.keys()
+    alike = list(inspect.signature(curvature.CURVATURES["identity"]).parameters.values())
+    for one in curvature.CURVATURES.values():
+        own = list(inspect.signature(one).parameters.values())
+        assert [(part.name, part.kind, part.default) for part in own[: len(alike)]] == [
+            (part.name, part.kind, part.default) for part in alike
+        ]
+        assert all(part.kind is part.KEYWORD_ONLY and part.default is not part.empty for part in own[len(alike) :])
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -94,6 +108,14 @@ def test_for_a_linear_model_it_is_the_hessian_of_the_mean_loss():
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_the_diagonal_is_that_of_the_gauss_newton_matrix(name):
+    model, batch = small_model(name)
+    fitted = fit_diagonal(model, Classification(), [batch], seed=0, damping=DAMPING)
+    expected = gauss_newton(model, batch).diagonal() + DAMPING
+    torch.testing.assert_close(torch.cat(list(fitted.curvatures.values())), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_ekfac_has_the_true_curvature_along_its_axes(name):
     model, batch = small_model(name)
     fitted = fit_ekfac(model, Classification(), [batch], seed=0, damping=DAMPING)
@@ -123,6 +145,42 @@ def test_ekfac_is_nearer_to_the_dense_matrix_than_kfac_and_kfac_than_nothing():
             parts.append(axes @ torch.diag(fitted.curvatures[layer] - DAMPING) @ axes.T)
         errors.append(float((torch.block_diag(*parts) - exact).norm() / exact.norm()))
     assert errors[0] < errors[1] < 1
+
+
+@pytest.mark.parametrize("most_kept", [passes.MOST_KEPT, 0])
+def test_a_fitted_curvature_stays_what_it_was_when_the_module_changes(fit, most_kept, monkeypatch):
+    monkeypatch.setattr(passes, "MOST_KEPT", most_kept)
+    fitted, captured = fitted_on(fit, "network", damping=DAMPING)
+    gradients = written(captured)
+    before = fitted.solve(gradients)
+    model, batch = small_model("network")
+    fitted = fit(model, Classification(), [batch], seed=0, damping=DAMPING)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1)
+    for layer, values in fitted.solve(gradients).items():
+        torch.testing.assert_close(values, before[layer], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_half_precision_models_are_summed_in_single_precision(fit, name):
+    """Over 700 rows, seven again and again: a sum in half precision would stand still long before its end."""
+    model, (features, labels) = small_model(name)
+    features = features.bfloat16() if features.is_floating_point() else features
+    many = features.repeat(100, *[1] * (features.ndim - 1)), labels.repeat(100)
+    fitted = fit(model.bfloat16(), Classification(), [many], seed=0, damping=0.1)
+    found = numbers(fitted, capture(model, losses_of, (features, labels)))
+    model, batch = model.double(), (features.double() if features.is_floating_point() else features, labels)
+    fitted = fit(model, Classification(), [batch], seed=0, damping=0.1)
+    for one, other in zip(found, numbers(fitted, capture(model, losses_of, batch)), strict=True):
+        assert one.dtype == torch.float32
+        assert (one - other).norm() < 0.02 * other.norm()
+
+
+def numbers(fitted, captured):
+    """All that a fitted curvature can tell of some rows."""
+    solved = torch.cat(list(fitted.solve(written(captured)).values()), dim=1)
+    return solved, fitted.squares(captured.layers), fitted.lengths(captured.layers)
 
 
 def test_batches_do_not_change_the_curvature(fit):
@@ -158,7 +216,7 @@ def test_for_squared_loss_it_is_the_inputs_second_moment():
 
 def test_the_default_damping_is_a_tenth_of_the_mean_curvature_and_told():
     model, batch = small_model("network")
-    for fit in (fit_dense, fit_kfac, fit_ekfac):
+    for fit in (fit_diagonal, fit_dense, fit_kfac, fit_ekfac):
         fitted = fit(model, Classification(), [batch], seed=0)
         assert all(value > 0 for value in fitted.damping.values())
         explicit = fit(model, Classification(), [batch], seed=0, damping=0.5)
