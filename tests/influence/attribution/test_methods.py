@@ -15,11 +15,14 @@ from culpa.influence.network import train
 from tests.influence.network.small_trainings import DATA, RECIPES, blobs, small_training
 
 NEED_WORDS = {"tracin-we", "tracin-we-topk"}
+NEED_ONE_LAYER = {"exact"}  # whose Hessian is a closed form for a linear layer alone
 CHOICES = Choices(seed=0, models=8)
 
 
 def kinds_of(method):
     """The small trainings that a method can judge."""
+    if method in NEED_ONE_LAYER:
+        return ["linear"]
     return ["words"] if method in NEED_WORDS else ["network", "words"]
 
 
