@@ -32,9 +32,9 @@ from culpa.influence.curvature.products import HessianProducts
 from culpa.influence.gradients import Losses, Objective, Rowwise, capture, in_order
 from culpa.influence.gradients.batches import Batch
 from culpa.influence.network import Moment, Training
-from culpa.influence.network.steps import Steps, recorded
+from culpa.influence.network.steps import Steps, check_linear, learning_layers, recorded
 
-__all__ = ["BY_WALKING_BACK", "CURVATURES", "DataValueEmbedding", "learning_layers"]
+__all__ = ["BY_WALKING_BACK", "CURVATURES", "DataValueEmbedding"]
 
 MOST_NUMBERS = 2**26  # of the reference gradients carried at once, and of their scores
 
@@ -101,11 +101,7 @@ class DataValueEmbedding:
         """Refuse an unknown curvature and an optimizer that is not linear in the gradients."""
         if self.curvature not in CURVATURES:
             raise ValueError(f"no curvature of a step is called {self.curvature!r}: there are {', '.join(CURVATURES)}")
-        if self.steps.training.recipe.optimizer != "sgd":
-            raise ValueError(
-                f"a step of {self.steps.training.recipe.optimizer} is not linear in the rows' gradients, so a row's "
-                "part in it has no closed form: train with sgd (momentum is counted), or take tracin or ekfac"
-            )
+        check_linear(self.steps.training.recipe)
 
     def between(self, reference: Batch) -> Tensor:
         """score(i, v) of all pairs, (training rows, reference rows), positive helps."""
@@ -185,12 +181,6 @@ class _Weighed:
     def _halved(self, losses: Losses) -> Losses:
         """The outer product of two gradients weighs once."""
         return lambda module, batch: self.weights.sqrt() * losses(module, batch)
-
-
-def learning_layers(module: nn.Module) -> list[str]:
-    """The layers that have parameters of their own that learn, by the module's own names."""
-    own = {name: list(layer.parameters(recurse=False)) for name, layer in module.named_modules()}
-    return [name for name, parameters in own.items() if any(one.requires_grad for one in parameters)]
 
 
 def _along(gradients: Mapping[str, Rowwise], directions: Directions) -> Tensor:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from culpa.influence.network.recipe import optimizer_of
+from culpa.influence.network.recipe import Recipe, optimizer_of
 from culpa.influence.network.training import Moment, Training, copied_state, seeded, take_step
 
-__all__ = ["Steps", "recorded"]
+__all__ = ["Steps", "check_linear", "learning_layers", "recorded"]
 
 MOST_KEPT = 2**28  # numbers of all kept states: 1 GB in single precision
 
@@ -106,3 +106,18 @@ def recorded(training: Training, most: int = MOST_KEPT) -> Steps:
 def _set_chance(processor: Tensor, cards: list[Tensor]) -> None:
     torch.random.set_rng_state(processor)
     torch.cuda.set_rng_state_all(cards)
+
+
+def learning_layers(module: nn.Module) -> list[str]:
+    """The layers whose own parameters the steps move, by the module's own names."""
+    own = {name: list(layer.parameters(recurse=False)) for name, layer in module.named_modules()}
+    return [name for name, parameters in own.items() if any(one.requires_grad for one in parameters)]
+
+
+def check_linear(recipe: Recipe) -> None:
+    """Refuse steps in which a single row's part is no multiple of its gradient."""
+    if recipe.optimizer != "sgd":
+        raise ValueError(
+            f"a step of {recipe.optimizer} is not linear in the rows' gradients, so a row's part in it has no closed "
+            "form: train with sgd (momentum is counted), or take tracin or ekfac"
+        )

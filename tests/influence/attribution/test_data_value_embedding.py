@@ -8,9 +8,9 @@ from scipy.stats import spearmanr
 
 from culpa.influence.attribution import Choices, attribute
 from culpa.influence.attribution import data_value_embedding as walking
-from culpa.influence.attribution.data_value_embedding import CURVATURES, DataValueEmbedding, learning_layers
+from culpa.influence.attribution.data_value_embedding import CURVATURES, DataValueEmbedding
 from culpa.influence.network import train
-from culpa.influence.network.steps import recorded
+from culpa.influence.network.steps import learning_layers, recorded
 from culpa.influence.network.together import losses_together, train_together
 from tests.influence.network.small_trainings import DATA, RECIPES, blobs, small_training
 
