@@ -6,7 +6,7 @@ f_i is the gradient of minus the margin log(p_i / (1 - p_i)), p_i the probabilit
 asked about the reference row, both on the axes of the network's own projection; K = mean f f' + damping over n rows.
 The two means are taken apart: the mean of the products is noisier. With `target="margin"` it is the paper's form; other
 targets follow from it by the chain rule. Scores order rows; their size is not in nats, since K leaves p (1 - p) out.
-Source: Park et al. 2023 (TRAK), eq. 13 to 17; the projection is that of LoGra, layer by layer.
+Source: Park et al. 2023 (TRAK), section 3; the projection is that of LoGra, layer by layer.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,33 +14,29 @@ from dataclasses import dataclass, replace
 from itertools import count, islice
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from culpa.influence.attribution.attribution import BATCH
 from culpa.influence.attribution.method import Choices, Method
-from culpa.influence.curvature.curvature import damping_for
-from culpa.influence.curvature.dense import cholesky
-from culpa.influence.curvature.projection import Projection, random_projection
-from culpa.influence.gradients import Losses, capture, in_order, target_losses
+from culpa.influence.attribution.on_axes import OnAxes, damped_factor, random_axes, second_moment
+from culpa.influence.gradients import Losses, in_order, target_losses
 from culpa.influence.gradients.batches import Batch
 from culpa.influence.network import Training
-from culpa.influence.network.together import train_together
+from culpa.influence.network.together import losses_together, train_together
 
-__all__ = ["TRAK", "Kernel", "Trak", "fit_kernel", "trak"]
+__all__ = ["TRAK", "Kernel", "Trak", "trak"]
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """One network, its axes, and the curvature of a linear model on them."""
+    """One network on its axes, and the curvature there of a linear model of the margins."""
 
-    module: nn.Module
-    layers: Sequence[str] | None
-    projection: Projection
+    network: OnAxes
     factor: Tensor  # (axes, axes) Cholesky factor of K, lower
 
     def project(self, losses: Losses, batch: Batch) -> Tensor:
-        """Gradients of these numbers on the axes, (rows, axes)."""
-        return self.projection.project(capture(self.module, losses, batch, self.layers).layers)
+        """Gradients of these numbers, (rows, axes)."""
+        return self.network.project(losses, batch)
 
     def solve(self, values: Tensor) -> Tensor:
         """K^-1 times each, (rows, axes) to the same."""
@@ -94,36 +90,18 @@ class Trak:
 def trak(training: Training, choices: Choices, *, share: float = 1.0) -> Trak:
     """TRAK with `choices.models` networks, each trained on a random `share` of the rows; with one, the training's own.
 
-    The paper averages over networks of all rows, or of random halves where such are at hand.
+    The paper averages over networks of all rows, or of random halves where such are at hand. Damping is a tenth of K's
+    mean eigenvalue if left out.
     """
-    margin = target_losses(training.recipe.objective, "margin")
-    fits = [
-        fit_kernel(network, margin, seed=choices.seed + place, damping=choices.damping, layers=choices.layers)
-        for place, network in enumerate(_networks(training, choices, share))
-    ]
-    doubts = torch.stack([doubts for _, doubts in fits]).mean(0)
-    return Trak([kernel for kernel, _ in fits], training.batches(), doubts, margin, choices.losses(training))
-
-
-def fit_kernel(
-    training: Training, margin: Losses, *, seed: int, damping: float | None, layers: Sequence[str] | None
-) -> tuple[Kernel, Tensor]:
-    """One network's axes and curvature, and 1 - p of each training row.
-
-    Damping is a tenth of the mean eigenvalue of K if left out.
-    """
-    projection, total, doubts = None, torch.zeros(()), []
-    for batch in training.batches():
-        found = capture(training.module, margin, batch, layers)
-        projection = projection or random_projection(found.layers, seed=seed)
-        values = projection.project(found.layers)
-        total = total.to(values.device) + (values.T @ values).double()
-        doubts.append(found.losses.sigmoid())
-    assert projection is not None
-    matrix = total / len(training)
-    added = damping_for("the margins on these axes", damping, matrix.diagonal().mean())
-    matrix.diagonal().add_(added)
-    return Kernel(training.module, layers, projection, cholesky(matrix, added)), torch.cat(doubts)
+    margin, rows = target_losses(training.recipe.objective, "margin"), training.batches()
+    networks = _networks(training, choices, share)
+    kernels = []
+    for place, network in enumerate(networks):
+        on_axes = random_axes(network.module, margin, rows[0], choices.layers, seed=choices.seed + place)
+        moment = second_moment(on_axes.project(margin, batch) for batch in rows)
+        kernels.append(Kernel(on_axes, damped_factor(moment, choices.damping)))
+    doubts = losses_together(networks, training.data, margin).sigmoid().mean(0)
+    return Trak(kernels, rows, doubts, margin, choices.losses(training))
 
 
 def _networks(training: Training, choices: Choices, share: float) -> list[Training]:
