@@ -103,3 +103,11 @@ def sql(query: str, /, *, store: Store = HERE, json_output: Json = False) -> Non
 
     table = ask(store, query)
     show(table.to_pylist(), table.column_names, as_json=json_output)
+
+
+def methods(*, json_output: Json = False) -> None:
+    """List the methods that score the rows of a network: what --method takes."""
+    from culpa.influence.attribution import METHODS
+
+    records = [{"method": one.name, "what": one.title, "source": one.source} for one in METHODS.values()]
+    show(records, ["method", "what", "source"], as_json=json_output)

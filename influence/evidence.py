@@ -1,4 +1,6 @@
-"""Evidence for a few rows: the reference rows each harms and helps most, the training rows that outvote its label."""
+"""Evidence for a few rows: the reference rows each harms and helps most, the training rows that outvote its label, and,
+of a proxy that reads, the words to blame.
+"""
 
 from dataclasses import dataclass
 
@@ -6,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culpa.influence.neighbors.evidence import contradicting
+from culpa.influence.proxy import Reader
 from culpa.influence.rows import Rows
 from culpa.influence.scoring import main_proxy, voters
 from culpa.influence.training import Trained
@@ -21,10 +24,13 @@ BLOCK_ROWS = 64  # rows whose gradients are written out at once
 class Evidence:
     """One thing to look at beside a row."""
 
-    kind: str  # harms_reference, helps_reference, outvoted_by
+    kind: str  # harms_reference, helps_reference, outvoted_by, blamed_word
     row: int  # position of the row
-    other: int  # position of the other row, among the reference rows if there are trusted ones, else among the rows
-    value: float  # influence on that reference row, positive helps; or share of the neighbours' vote
+    other: int  # position of the other row, among the reference rows if there are trusted ones, else among the rows;
+    # or the word's token
+    value: (
+        float  # influence on that reference row, or through that word, positive helps; or share of the neighbours' vote
+    )
 
 
 def find_evidence(
@@ -33,23 +39,48 @@ def find_evidence(
     """Up to `most` pieces of each kind for the rows at these positions, strongest first."""
     if not len(index):
         return []
-    found = _influences(trained, rows, index, reference, most)
-    return found + _outvoting(trained, rows, index, most)
+    panel, witnesses = _witnesses(trained, rows, reference)
+    found = _influences(trained, rows, index, panel, witnesses, reference is None, most)
+    return found + _outvoting(trained, rows, index, most) + _words(trained, index, witnesses, most)
+
+
+def _witnesses(trained: Trained, rows: Rows, reference: Rows | None) -> tuple[NDArray[np.intp], Rows]:
+    """Positions of the reference rows that are looked at, and these rows."""
+    panel = np.arange(len(reference)) if reference is not None else np.flatnonzero(voters(trained, rows))
+    panel = panel[:MOST_WITNESSES]
+    return panel, (rows if reference is None else reference).take(panel)
+
+
+def _words(trained: Trained, index: NDArray[np.int64], witnesses: Rows, most: int) -> list[Evidence]:
+    """The words of each row that harm the reference rows."""
+    fitted = trained.fitted[main_proxy(trained)]
+    if not isinstance(fitted, Reader):
+        return []
+    tokens, values = fitted.words(index, witnesses, most=most)
+    return [
+        Evidence("blamed_word", int(row), int(token), float(value))
+        for row, words, worths in zip(index, tokens, values, strict=True)
+        for token, value in zip(words, worths, strict=True)
+        if token >= 0 and value < 0
+    ]
 
 
 def _influences(
-    trained: Trained, rows: Rows, index: NDArray[np.int64], reference: Rows | None, most: int
+    trained: Trained,
+    rows: Rows,
+    index: NDArray[np.int64],
+    panel: NDArray[np.intp],
+    witnesses: Rows,
+    among_rows: bool,
+    most: int,
 ) -> list[Evidence]:
     """The reference rows that each row moves most, down and up."""
-    panel = np.arange(len(reference)) if reference is not None else np.flatnonzero(voters(trained, rows))
-    panel = panel[:MOST_WITNESSES]
-    witnesses = (rows if reference is None else reference).take(panel)
     fitted = trained.fitted[main_proxy(trained)]
     found = []
     for start in range(0, len(index), BLOCK_ROWS):
         block = index[start : start + BLOCK_ROWS]
         values = fitted.influence_between(block, witnesses)
-        if reference is None:
+        if among_rows:
             values = np.where(rows.groups[block][:, None] == witnesses.groups, 0.0, values)
         order = np.argsort(values, axis=1, kind="stable")
         for place, row in enumerate(block):

@@ -1,7 +1,11 @@
-"""The proxies by name, and how each is fitted again once it has been fitted before."""
+"""The proxies by name, and how each is fitted again once it has been fitted before.
+
+`linear`, `forest` and `neighbors` need the rows alone, and `auto` is these three. `text` reads tokens; `MODULE:FACTORY`
+is whatever the user brings (`brought`). Those two are judged as the options say.
+"""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -10,15 +14,30 @@ from numpy.typing import NDArray
 from culpa.influence.proxy import Fitted
 from culpa.influence.rows import Rows
 
-__all__ = ["fit_proxies", "fit_proxy", "proxy_names"]
+__all__ = ["ProxyOptions", "fit_proxies", "fit_proxy", "is_brought", "proxy_names"]
 
 AUTO = ("linear", "forest", "neighbors")
+READER = "text"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxyOptions:
+    """How a proxy that is a network is trained and judged."""
+
+    method: str | None = None  # a name of the table of methods; None: the proxy's own
+    layers: tuple[str, ...] | None = None  # gradients of these alone
+    held_out: Rows | None = None  # rows that tell a network when to stop; None: a tenth of its own
+
+
+def is_brought(proxy: str) -> bool:
+    """Whether a proxy is the user's own, MODULE:FACTORY."""
+    return ":" in proxy
 
 
 def proxy_names(proxy: str) -> tuple[str, ...]:
     """The proxies that a choice stands for: itself, or for `auto` all three."""
-    if proxy != "auto" and proxy not in AUTO:
-        raise ValueError(f"no proxy is called {proxy!r}: choose auto, {', '.join(AUTO)}")
+    if proxy not in ("auto", *AUTO, READER) and not is_brought(proxy):
+        raise ValueError(f"no proxy is called {proxy!r}: choose auto, {', '.join(AUTO)}, {READER} or MODULE:FACTORY")
     return AUTO if proxy == "auto" else (proxy,)
 
 
@@ -29,12 +48,22 @@ def fit_proxies(
     *,
     seed: int,
     before: Mapping[str, Fitted] | None = None,
+    options: ProxyOptions | None = None,
 ) -> dict[str, Fitted]:
     """Each named proxy fitted on the kept rows; `before` are earlier fits whose choices are kept."""
-    return {name: fit_proxy(name, rows, keep, seed=seed, before=(before or {}).get(name)) for name in names}
+    earlier = before or {}
+    return {name: fit_proxy(name, rows, keep, seed=seed, before=earlier.get(name), options=options) for name in names}
 
 
-def fit_proxy(name: str, rows: Rows, keep: NDArray[np.bool_], *, seed: int, before: Fitted | None = None) -> Fitted:
+def fit_proxy(
+    name: str,
+    rows: Rows,
+    keep: NDArray[np.bool_],
+    *,
+    seed: int,
+    before: Fitted | None = None,
+    options: ProxyOptions | None = None,
+) -> Fitted:
     """One proxy fitted on the kept rows. The linear one keeps the strength it chose and starts from its weights."""
     if name == "forest":
         from culpa.influence.forest import fit_forest  # scikit-learn's trees are slow to import
@@ -44,6 +73,14 @@ def fit_proxy(name: str, rows: Rows, keep: NDArray[np.bool_], *, seed: int, befo
         from culpa.influence.neighbors import fit_neighbors
 
         return fit_neighbors(rows, keep, seed=seed)
+    if name == READER or is_brought(name):
+        from culpa.influence.brought import fit_brought  # torch, where it is a network
+
+        return fit_brought(name, rows, keep, seed=seed, before=before, options=options or ProxyOptions())
+    return _fit_linear(rows, keep, before)
+
+
+def _fit_linear(rows: Rows, keep: NDArray[np.bool_], before: Fitted | None) -> Fitted:
     from culpa.influence.linear import FittedLinear, fit_linear
 
     earlier = cast(FittedLinear | None, before)

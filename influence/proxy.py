@@ -5,7 +5,7 @@ Sign, everywhere: positive helps. Removing a row of positive influence raises th
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,4 +85,36 @@ class Fitted(Protocol):
 
     def report(self) -> dict[str, object]:
         """Tell what a run records of this proxy: choices made, and by what rule."""
+        ...
+
+
+@runtime_checkable
+class Refitted(Protocol):
+    """A proxy that knows how it was made, and can be made again on other rows."""
+
+    def again(self, rows: Rows, keep: NDArray[np.bool_]) -> Self:
+        """The same choices, fitted on the kept ones of these rows."""
+        ...
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """A proxy that learned its rows epoch by epoch, and tells how it went."""
+
+    def learning(self) -> dict[str, NDArray[np.float64]]:
+        """Numbers of each row, (rows,) each, NaN where a row took no part."""
+        ...
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """A proxy that reads words, and can say which of a row's are to blame."""
+
+    def words(
+        self, index: NDArray[Any], reference: Rows, *, most: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Of each row the tokens that move the mean of the reference rows most, strongest first, and by how much.
+
+        (rows in index, most) each; token -1 where a row has no more; positive helps.
+        """
         ...

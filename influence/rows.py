@@ -19,7 +19,8 @@ class Rows:
     labels: NDArray[Any]  # (rows,) int64 codes 0..classes-1; float64 targets when classes == 0
     classes: int  # 0 = regression
     groups: NDArray[np.int64]  # (rows,) rows with exactly the same features share a number
-    tokens: NDArray[np.int32] | None = None  # (rows, positions) of their texts, for proxies that read
+    tokens: NDArray[np.int32] | None = None  # (rows, positions) of their texts, for proxies that read,
+    vocabulary: int = 0  # and how many different ones there are
 
     def __post_init__(self) -> None:
         """Refuse arrays whose lengths or labels do not fit together."""
@@ -44,4 +45,4 @@ class Rows:
     def take(self, index: NDArray[Any]) -> "Rows":
         """Give the rows at these positions (or under this mask) as rows of their own."""
         tokens = None if self.tokens is None else self.tokens[index]
-        return Rows(self.features[index], self.labels[index], self.classes, self.groups[index], tokens)
+        return Rows(self.features[index], self.labels[index], self.classes, self.groups[index], tokens, self.vocabulary)

@@ -5,7 +5,8 @@ folds, and only rows whose own label the other rows confirm may vote. That influ
 says so.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from scipy.stats import norm
 from culpa.influence.ensemble import weighted
 from culpa.influence.folds import assign_folds, fold_count
 from culpa.influence.proxies import fit_proxy
-from culpa.influence.proxy import ProxyScores, ReferenceInfluence
+from culpa.influence.proxy import Learner, ProxyScores, ReferenceInfluence
 from culpa.influence.rows import Rows
 from culpa.influence.training import Progress, Trained
 from culpa.influence.trusted import learn_from
@@ -33,14 +34,23 @@ class Scored:
     by_proxy: dict[str, Columns]
     rounds: list[dict[str, Any]]
     report: dict[str, Any]
+    learning: dict[str, Columns] = field(default_factory=dict)  # of the proxies that learned epoch by epoch
+    by_reference: dict[str, Columns] = field(default_factory=dict)  # of the sets of reference rows that do not judge
 
 
 def score_rows(
-    trained: Trained, rows: Rows, *, reference: Rows | None, folds: int | None = None, progress: Progress | None = None
+    trained: Trained,
+    rows: Rows,
+    *,
+    reference: Rows | None,
+    others: Mapping[str, Rows] | None = None,
+    folds: int | None = None,
+    progress: Progress | None = None,
 ) -> Scored:
     """Scores of every row the proxies were trained on.
 
-    `reference` are trusted rows; None lets folds take turns, `folds` of them (five, or two for many rows).
+    `reference` are trusted rows; None lets folds take turns, `folds` of them (five, or two for many rows). On the
+    `others`, sets of reference rows by name, the main proxy's influence is measured, and nothing else.
     """
     tell = progress or (lambda what, done: None)
     influences: dict[str, ReferenceInfluence] = {}
@@ -62,7 +72,14 @@ def score_rows(
     by_proxy = {name: _proxy_columns(trained, rows, name, influences.get(name)) for name in trained.fitted}
     scores = _columns(trained, rows, by_proxy, influences[main]) | judged
     tell("score", 1.0)
-    return Scored(scores, by_proxy, trained.rounds, report)
+    learning = {name: fitted.learning() for name, fitted in trained.fitted.items() if isinstance(fitted, Learner)}
+    by_set = {name: _on_set(trained.fitted[main].influence_on(one)) for name, one in (others or {}).items()}
+    return Scored(scores, by_proxy, trained.rounds, report, learning, by_set)
+
+
+def _on_set(influence: ReferenceInfluence) -> Columns:
+    """What is kept of the influence on a set that does not judge."""
+    return {"influence": influence.removal, "influence_se": influence.standard_error}
 
 
 def main_proxy(trained: Trained) -> str:

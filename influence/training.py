@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culpa.influence.ensemble import View, look
-from culpa.influence.proxies import fit_proxies, proxy_names
+from culpa.influence.proxies import ProxyOptions, fit_proxies, proxy_names
 from culpa.influence.proxy import Fitted, ProxyScores
 from culpa.influence.rounds import State, run_rounds
 from culpa.influence.rows import Rows
@@ -31,7 +31,13 @@ class Trained:
 
 
 def train_proxies(
-    rows: Rows, *, proxy: str = "auto", seed: int, rounds: int = 3, progress: Progress | None = None
+    rows: Rows,
+    *,
+    proxy: str = "auto",
+    seed: int,
+    rounds: int = 3,
+    options: ProxyOptions | None = None,
+    progress: Progress | None = None,
 ) -> Trained:
     """Fit a proxy, or with `auto` all three, and run up to `rounds` rounds of selective removal.
 
@@ -50,7 +56,7 @@ def train_proxies(
         found = {}
         for place, name in enumerate(names):
             tell(f"train {name}", min((done + place / len(names)) / steps, 0.99))
-            found.update(fit_proxies((name,), some, keep, seed=seed, before=before))
+            found.update(fit_proxies((name,), some, keep, seed=seed, before=before, options=options))
         done += 1
         return found
 

@@ -4,13 +4,13 @@
 CREATE OR REPLACE VIEW {flagged} AS
 WITH others AS (
     SELECT e.row_id,
-           string_agg(e.kind || ' ' || e.other_row_id || coalesce(' (' || o.given_label || ')', '') || format(' {:.3g}', e.value),
+           string_agg(e.kind || ' ' || coalesce(e.other_row_id, e.word) || coalesce(' (' || o.given_label || ')', '') || format(' {:.3g}', e.value),
                       '; ' ORDER BY e.kind, e.rank) AS evidence
     FROM evidence e
     LEFT JOIN (
         SELECT false AS is_reference, row_id, given_label FROM rows WHERE run_id = {run}
         UNION ALL
-        SELECT true, row_id, given_label FROM reference_rows WHERE run_id = {run}
+        SELECT true, row_id, given_label FROM judges WHERE run_id = {run}
     ) o ON o.is_reference = e.other_is_reference AND o.row_id = e.other_row_id
     WHERE e.run_id = {run}
     GROUP BY e.row_id

@@ -1,4 +1,4 @@
-"""Evidence for flagged rows: the reference rows each harms or helps most, and the training rows that outvote its label.
+"""Evidence for flagged rows: reference rows each harms or helps, training rows that outvote its label, words to blame.
 
 It is what a reviewer looks at, so only the rows that a person may look at get it.
 """
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from culpa.influence.assess import Evidence
     from culpa.tasks.train import Prepared
 
-MOST_OTHERS = 5  # other rows named for each row and kind
+MOST_OTHERS = 5  # other rows, or words, named for each row and kind
+WORD = "blamed_word"
 SCHEMA = pa.schema(
     [
         ("row_id", pa.string()),
@@ -24,6 +25,7 @@ SCHEMA = pa.schema(
         ("other_row_id", pa.string()),
         ("other_is_reference", pa.bool_()),
         ("value", pa.float64()),
+        ("word", pa.string()),
     ]
 )
 
@@ -51,11 +53,18 @@ def _table(found: Sequence["Evidence"], prepared: "Prepared") -> pa.Table:
         "other_row_id": [_name(prepared, one, known) for one, known in zip(found, trusted, strict=True)],
         "other_is_reference": trusted,
         "value": [float(one.value) for one in found],
+        "word": [_word(prepared, one) for one in found],
     }
     return pa.table(lines, schema=SCHEMA)
 
 
-def _name(prepared: "Prepared", one: "Evidence", trusted: bool) -> str:
+def _word(prepared: "Prepared", one: "Evidence") -> str | None:
+    return prepared.words[one.other] if one.kind == WORD else None
+
+
+def _name(prepared: "Prepared", one: "Evidence", trusted: bool) -> str | None:
+    if one.kind == WORD:
+        return None
     names: NDArray[Any] | None = prepared.reference_ids if trusted else prepared.row_ids
     assert names is not None
     return str(names[one.other])

@@ -116,9 +116,11 @@ def _suggestion(scores: dict[str, Any]) -> str:
 
 def _evidence_line(one: dict[str, Any]) -> str:
     verb = one["kind"].replace("_", " ")
+    if one["word"] is not None:
+        return f"{verb}: {one['word']} (influence {_number(one['value'])})"
     which = "reference row" if one["other_is_reference"] else "row"
     label = f" labelled {one['other_label']}" if one["other_label"] is not None else ""
-    what = "distance" if one["kind"] == "outvoted_by" else "influence"
+    what = "share of the vote" if one["kind"] == "outvoted_by" else "influence"
     return f"{verb}: {which} {one['other_row_id']}{label} ({what} {_number(one['value'])})"
 
 

@@ -16,8 +16,8 @@ NAMED = ("culpa", "duckdb", "numpy", "scipy", "scikit-learn", "pyarrow", "pandas
 
 def run_id_of(found: "Input", settings: Settings) -> str:
     """The first 12 hex digits of the hash of everything that the answer depends on; where things lie plays no part."""
-    trusted = found.reference.fingerprint if found.reference else None
-    parts = [found.fingerprint, trusted, settings.answer_settings(), version("culpa")]
+    trusted = {reference.name: reference.fingerprint for reference in found.references}
+    parts = [found.fingerprint, list(trusted.items()), settings.answer_settings(), version("culpa")]
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from culpa.tasks import store as stores
+from culpa.tasks.brought import check_proxy
 from culpa.tasks.errors import CulpaError
 from culpa.tasks.fingerprint import run_id_of
 from culpa.tasks.paths import check_paths
@@ -42,6 +43,7 @@ def ingest(settings: Settings) -> Ingested:
     Errors: BadInput says what is wrong with them, and then nothing was written.
     """
     check_paths(settings)
+    check_proxy(settings)
     stores.check(settings.store)
     try:
         with staging_folder(settings.store) as folder:

@@ -44,8 +44,8 @@ def check_output(settings: "Settings", out: Path) -> None:
 
 def _inputs(settings: "Settings") -> list[tuple[str, Path]]:
     found = [("input", file) for file in find_files(settings.source)] if isinstance(settings.source, str | Path) else []
-    if settings.reference is not None:
-        found += [("reference file", file) for file in find_files(settings.reference)]
+    for path in settings.references.values():
+        found += [("reference file", file) for file in find_files(path)]
     return found
 
 

@@ -5,6 +5,7 @@ The features are fitted on the first rows in canonical order, a random sample, a
 mapped into memory: the peak is one chunk and the sample, whatever the number of rows.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,46 +27,63 @@ from culpa.tasks.sql import filled, literal, quoted
 
 FIT_ROWS = 200_000  # the features' scales and vocabularies are learnt from so many rows
 TEXTS = ("categorical", "text")
+VOCABULARY = "words.json"
+ROWS = ""  # the name of the side that is to be cleaned
 
 
 @dataclass(frozen=True)
 class Part:
-    """One side of a run in its work folder: its rows, or the trusted ones."""
+    """One side of a run in its work folder: its rows, or a set of reference rows."""
 
     folder: Path
-    name: str  # "rows" or "reference"
+    name: str  # ROWS, or the name of a set of reference rows
+    data: str = ""  # the table of their columns in the store
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is a set of reference rows."""
+        return self.name != ROWS
+
+    @property
+    def file(self) -> str:
+        """How the names of its files begin."""
+        return f"reference.{self.name}" if self.is_reference else "rows"
 
     @property
     def columns(self) -> Path:
         """The ordered rows, read by their roles."""
-        return self.folder / f"{self.name}.columns.parquet"
+        return self.folder / f"{self.file}.columns.parquet"
 
     @property
     def features(self) -> Path:
         """The matrix."""
-        return self.folder / ("features.npy" if self.name == "rows" else "reference_features.npy")
+        return self.folder / f"{self.file}.features.npy"
+
+    @property
+    def tokens(self) -> Path:
+        """The tokens of the rows' texts, where a proxy reads."""
+        return self.folder / f"{self.file}.tokens.npy"
 
     @property
     def names(self) -> Path:
         """Row ids, labels and groups, in the matrix's order."""
-        return self.folder / f"{self.name}.parquet"
+        return self.folder / f"{self.file}.parquet"
 
 
 def order_rows(
     connection: duckdb.DuckDBPyConnection, run: Run, roles: dict[str, Role], types: dict[str, str], part: Part
 ) -> None:
     """Copy the labelled rows of one side from the store into its file of columns; feature i is the column `f<i>`."""
-    trusted = part.name == "reference"
-    table = run.reference_table if trusted else run.data_table
     columns = [
         f"{as_role('d.' + quoted(name), types[name], role)} AS f{place}"
         for place, (name, role) in enumerate(roles.items())
     ]
     sql = filled(
         "order_rows",
-        group="CAST(r.position AS BIGINT)" if trusted else "r.duplicate_group",
-        rows="reference_rows" if trusted else "rows",
-        data=quoted(str(table)),
+        group="CAST(r.position AS BIGINT)" if part.is_reference else "r.duplicate_group",
+        rows="reference_rows" if part.is_reference else "rows",
+        chosen=f"r.reference = {literal(part.name)}" if part.is_reference else "true",
+        data=quoted(part.data),
         run=literal(run.run_id),
         columns=", ".join(columns),
         file=literal(str(part.columns)),
@@ -75,7 +93,7 @@ def order_rows(
 
 def fit(part: Part, roles: dict[str, Role], seed: int) -> Features:
     """Fit the features on the first FIT_ROWS rows."""
-    columns = _columns(next(_chunks(part, FIT_ROWS)), roles)
+    columns = _columns(next(chunks(part, FIT_ROWS)), roles)
     try:
         return fit_features(columns, roles, seed=seed)
     except ValueError as error:
@@ -87,7 +105,7 @@ def write_features(part: Part, plan: Features, roles: dict[str, Role], chunk_row
     rows = pq.ParquetFile(part.columns).metadata.num_rows
     matrix = np.lib.format.open_memmap(part.features, mode="w+", dtype=np.float32, shape=(rows, len(plan.names)))
     first = 0
-    for chunk in _chunks(part, chunk_rows):
+    for chunk in chunks(part, chunk_rows):
         matrix[first : first + chunk.num_rows] = plan.transform(_columns(chunk, roles))
         first += chunk.num_rows
     matrix.flush()
@@ -99,8 +117,16 @@ def read_rows(part: Part, classes: tuple[str, ...]) -> tuple[Rows, NDArray[Any]]
     """The rows of one side as the mathematics takes them, and their ids; the matrix stays in its file, mapped."""
     names = pq.read_table(part.names)
     groups = np.unique(names["duplicate_group"].to_numpy(), return_inverse=True)[1].astype(np.int64)
-    rows = Rows(np.load(part.features, mmap_mode="r"), _codes(names["given_label"], classes), len(classes), groups)
+    features, labels = np.load(part.features, mmap_mode="r"), _codes(names["given_label"], classes)
+    read = np.load(part.tokens, mmap_mode="r") if part.tokens.is_file() else None
+    rows = Rows(features, labels, len(classes), groups, read, len(words_of(part.folder)))
     return rows, names["row_id"].to_numpy()
+
+
+def words_of(folder: Path) -> tuple[str, ...]:
+    """The words of a run's texts in token order; none where no proxy reads."""
+    file = folder / VOCABULARY
+    return tuple(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else ()
 
 
 def _codes(labels: pa.ChunkedArray, classes: tuple[str, ...]) -> NDArray[Any]:
@@ -109,7 +135,7 @@ def _codes(labels: pa.ChunkedArray, classes: tuple[str, ...]) -> NDArray[Any]:
     return np.asarray(pc.index_in(labels, pa.array(classes, pa.string())).to_numpy(), dtype=np.int64)
 
 
-def _chunks(part: Part, rows: int) -> Iterator[pa.RecordBatch]:
+def chunks(part: Part, rows: int) -> Iterator[pa.RecordBatch]:
     """Batches of exactly `rows` rows, the last one shorter."""
     yield from pq.ParquetFile(part.columns).iter_batches(batch_size=rows)
 

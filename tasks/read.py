@@ -2,7 +2,7 @@
 wrong.
 
 Works on a staging connection and leaves in it the tables `data` (the input, in order), `rows_to_store` (its rows'
-names) and, with a trusted file, `reference` and `named_reference`.
+names) and, for each set of reference rows, its own two.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class Input:
     columns: tuple[Column, ...]  # in the input's order
     label: Label
     fingerprint: str
-    reference: Reference | None
+    references: tuple[Reference, ...]  # the sets of reference rows; the first judges
     remarks: tuple[Remark, ...]
 
 
@@ -54,10 +54,10 @@ def read_input(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Inp
     profiles = _profiles(connection, settings)
     columns = _columns(connection, settings, label, profiles, source.declared)
     _check_features(columns, profiles)
-    reference = _reference(connection, settings, label, columns)
-    remarks = _name_and_remark(connection, settings, label, columns, profiles, reference)
+    references = _references(connection, settings, label, columns)
+    remarks = _name_and_remark(connection, settings, label, columns, profiles, references)
     print_ = identity.fingerprint(connection, "named", str(columns_of(connection, "data")))
-    return Input(source.schema, rows, columns, label, print_, reference, (*label.remarks, *remarks))
+    return Input(source.schema, rows, columns, label, print_, references, (*label.remarks, *remarks))
 
 
 def _name_and_remark(
@@ -66,7 +66,7 @@ def _name_and_remark(
     label: Label,
     columns: Sequence[Column],
     profiles: dict[str, Profile],
-    reference: Reference | None,
+    references: Sequence[Reference],
 ) -> tuple[Remark, ...]:
     used = [column.name for column in columns if column.used]
     identity.name_rows(connection, "data", "named", identity.Naming(label.column, settings.key, used, label.text))
@@ -75,8 +75,8 @@ def _name_and_remark(
         *roles.remarks(columns),
         *odd_labels.disguised_labels(connection, "data", label, columns, profiles),
         *odd_labels.disagreeing_duplicates(connection, "named", label),
-        *(reference.remarks if reference else ()),
-        *mark_reference_rows(connection, reference),
+        *(remark for reference in references for remark in reference.remarks),
+        *mark_reference_rows(connection, references[0] if references else None),
     )
 
 
@@ -131,9 +131,10 @@ def _check_features(columns: Sequence[Column], profiles: dict[str, Profile]) -> 
             )
 
 
-def _reference(
+def _references(
     connection: duckdb.DuckDBPyConnection, settings: Settings, label: Label, columns: Sequence[Column]
-) -> Reference | None:
-    if settings.reference is None:
-        return None
-    return read_reference(connection, settings.reference, label, settings.key, columns)
+) -> tuple[Reference, ...]:
+    return tuple(
+        read_reference(connection, name, path, label, settings.key, columns)
+        for name, path in settings.references.items()
+    )

@@ -1,4 +1,4 @@
-"""The trusted file: rows whose labels are right. They judge the others and are never dropped.
+"""Sets of reference rows: files of rows whose labels are right. The first judges the others and is never dropped.
 
 It needs the label and every column that the model uses, in types that fit; its other columns are not read. A row of
 the input is a reference row itself if the file holds the same key, or without keys the same features with the same
@@ -29,54 +29,71 @@ NUMBERS = ("integer", "float", "boolean")
 
 @dataclass(frozen=True)
 class Reference:
-    """The staged and named trusted rows: tables `reference` and `named_reference`."""
+    """One set's staged and named rows: the tables `staged` and `named`."""
 
+    name: str
     rows: int
     keyed: bool
     fingerprint: str
     remarks: tuple[Remark, ...]
 
+    @property
+    def staged(self) -> str:
+        """The staging table with the rows' columns."""
+        return f"reference_{self.name}"
+
+    @property
+    def named(self) -> str:
+        """The staging table with the rows' names."""
+        return f"named_{self.staged}"
+
 
 def read_reference(
-    connection: duckdb.DuckDBPyConnection, path: Path, label: Label, key: str | None, columns: Sequence[Column]
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    path: Path,
+    label: Label,
+    key: str | None,
+    columns: Sequence[Column],
 ) -> Reference:
-    """Stage the trusted file beside the staged input; BadInput if it does not fit to it."""
+    """Stage one set's file beside the staged input; BadInput if it does not fit to it."""
+    staged, named = f"reference_{name}", f"named_reference_{name}"
     as_text = [column.name for column in columns if family(column.type) == "string"]
-    source = open_path(connection, path, text=as_text, alias="reference_file")
+    source = open_path(connection, path, text=as_text, alias=f"{staged}_file")
     types = _fitting_types(connection, source, path, label, key, columns)
     try:
-        load(connection, source, "reference", types)
+        load(connection, source, staged, types)
     except BadInput as error:
         raise BadInput(f"the reference file does not fit: {error}") from error
     if key in types:
-        check_keys(connection, "reference", str(key), str(path))
-    _check_finite(connection, path, [column for column in columns if column.used])
+        check_keys(connection, staged, str(key), str(path))
+    _check_finite(connection, staged, path, [column for column in columns if column.used])
     used = [column.name for column in columns if column.used]
     name_rows(
         connection,
-        "reference",
-        "named_reference",
+        staged,
+        named,
         Naming(label.column, key if key in types else None, used, label.text),
     )
-    _check_classes(connection, path, label)
-    remarks = (*_without_label(connection, path), *_missing_classes(connection, path, label))
-    print_ = fingerprint(connection, "named_reference", str(types))
-    rows = connection.execute("SELECT count(*) FROM named_reference WHERE given_label IS NOT NULL").fetchall()[0][0]
-    return Reference(rows, key in types, print_, remarks)
+    _check_classes(connection, named, path, label)
+    remarks = (*_without_label(connection, named, path), *_missing_classes(connection, named, path, label))
+    print_ = fingerprint(connection, named, str(types))
+    rows = connection.execute(f"SELECT count(*) FROM {named} WHERE given_label IS NOT NULL").fetchall()[0][0]
+    return Reference(name, rows, key in types, print_, remarks)
 
 
 def mark_reference_rows(connection: duckdb.DuckDBPyConnection, reference: Reference | None) -> tuple[Remark, ...]:
     """Add the column is_reference to the table `named`, and warn of rows that the trusted file gives another label."""
     same = "false"
     if reference is not None:
-        by = "row_id IN (SELECT row_id FROM named_reference WHERE given_label IS NOT NULL)"
-        content = "(feature_hash, given_label) IN (SELECT (feature_hash, given_label) FROM named_reference)"
+        by = f"row_id IN (SELECT row_id FROM {reference.named} WHERE given_label IS NOT NULL)"
+        content = f"(feature_hash, given_label) IN (SELECT (feature_hash, given_label) FROM {reference.named})"
         same = by if reference.keyed else f"coalesce({content}, false)"
     connection.execute(f"CREATE TABLE rows_to_store AS SELECT *, {same} AS is_reference FROM named")
     if reference is None:
         return ()
     match = "n.row_id = r.row_id" if reference.keyed else "n.feature_hash = r.feature_hash"
-    sql = f"""SELECT count(DISTINCT n.position) FROM named n JOIN named_reference r ON {match}
+    sql = f"""SELECT count(DISTINCT n.position) FROM named n JOIN {reference.named} r ON {match}
               WHERE n.given_label <> r.given_label"""
     other = connection.execute(sql).fetchall()[0][0]
     message = f"{other:,} rows also lie in the trusted file, with another label there: the label here is likely wrong"
@@ -127,21 +144,21 @@ def _would_round(here: str, there: str) -> bool:
     return family(here) in ("integer", "boolean") and family(there) == "float"
 
 
-def _check_finite(connection: duckdb.DuckDBPyConnection, path: Path, used: Sequence[Column]) -> None:
-    kinds = columns_of(connection, "reference")
+def _check_finite(connection: duckdb.DuckDBPyConnection, staged: str, path: Path, used: Sequence[Column]) -> None:
+    kinds = columns_of(connection, staged)
     floats = [column.name for column in used if kinds[column.name] in ("FLOAT", "DOUBLE")]
     for name in floats:
-        count = connection.execute(f"SELECT count(*) FROM reference WHERE isinf({quoted(name)})").fetchall()[0][0]
+        count = connection.execute(f"SELECT count(*) FROM {staged} WHERE isinf({quoted(name)})").fetchall()[0][0]
         if count:
             raise BadInput(
                 f"the reference file {path}: column {name!r} is infinite in {count:,} rows; make them numbers or empty"
             )
 
 
-def _check_classes(connection: duckdb.DuckDBPyConnection, path: Path, label: Label) -> None:
+def _check_classes(connection: duckdb.DuckDBPyConnection, named: str, path: Path, label: Label) -> None:
     if label.task == "regression":
         return
-    sql = "SELECT given_label, count(*) FROM named_reference WHERE given_label IS NOT NULL GROUP BY 1 ORDER BY 1"
+    sql = f"SELECT given_label, count(*) FROM {named} WHERE given_label IS NOT NULL GROUP BY 1 ORDER BY 1"
     unknown = [(name, count) for name, count in connection.execute(sql).fetchall() if name not in label.classes]
     if unknown:
         shown = ", ".join(f"{name!r} ({count:,} rows)" for name, count in unknown[:5])
@@ -151,18 +168,18 @@ def _check_classes(connection: duckdb.DuckDBPyConnection, path: Path, label: Lab
         )
 
 
-def _without_label(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[Remark, ...]:
-    rows, empty = connection.execute(
-        "SELECT count(*), count(*) FILTER (given_label IS NULL) FROM named_reference"
-    ).fetchall()[0]
+def _without_label(connection: duckdb.DuckDBPyConnection, named: str, path: Path) -> tuple[Remark, ...]:
+    rows, empty = connection.execute(f"SELECT count(*), count(*) FILTER (given_label IS NULL) FROM {named}").fetchall()[
+        0
+    ]
     if rows == empty:
         raise BadInput(f"the reference file {path} has no label in any of its {rows:,} rows")
     message = f"{empty:,} rows of the reference file have no label and are not used"
     return (warning("reference_unlabelled", message, empty),) if empty else ()
 
 
-def _missing_classes(connection: duckdb.DuckDBPyConnection, path: Path, label: Label) -> tuple[Remark, ...]:
-    known = {name for (name,) in connection.execute("SELECT DISTINCT given_label FROM named_reference").fetchall()}
+def _missing_classes(connection: duckdb.DuckDBPyConnection, named: str, path: Path, label: Label) -> tuple[Remark, ...]:
+    known = {name for (name,) in connection.execute(f"SELECT DISTINCT given_label FROM {named}").fetchall()}
     missing = [name for name in label.classes if name not in known]
     shown = ", ".join(repr(name) for name in missing[:5]) + (", ..." if len(missing) > 5 else "")
     message = f"the reference file {path} has no row of {len(missing)} classes: {shown}"

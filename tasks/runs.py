@@ -33,6 +33,7 @@ class Run:
     reference_fingerprint: str | None  # None: no trusted file
     data_table: str
     reference_table: str | None
+    reference_sets: tuple[dict[str, str], ...]  # name and table of each set of reference rows; the first judges
     schema: pa.Schema = field(repr=False)  # the input's exact schema
     classes: tuple[str, ...]  # label texts in code order; empty for regression
     row_count: int
@@ -97,6 +98,7 @@ def _run(record: dict[str, Any]) -> Run:
     known = {name: record[name] for name in Run.__dataclass_fields__ if name in record}
     known |= {name: json.loads(record[name]) for name in ("settings", "versions")}
     known["report"] = json.loads(record["report"]) if record["report"] else None
+    known["reference_sets"] = tuple(json.loads(record["reference_sets"]))
     known["classes"] = tuple(json.loads(record["classes"]))
     known["schema"] = pa.ipc.read_schema(pa.py_buffer(record["arrow_schema"]))
     return Run(**known)

@@ -107,7 +107,7 @@ CREATE TABLE evidence (
     row_id VARCHAR NOT NULL,
     kind VARCHAR NOT NULL,
     rank INTEGER NOT NULL,
-    other_row_id VARCHAR NOT NULL,
+    other_row_id VARCHAR,               -- NULL: the evidence is a word
     other_is_reference BOOLEAN NOT NULL,
     value DOUBLE
 );

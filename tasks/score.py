@@ -1,6 +1,7 @@
 """Score: ask the trained proxies about every labelled row, and write the answers as Parquet for the store."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from culpa.influence.assess import Progress, Scored, score_rows
+from culpa.influence.scoring import Columns
 from culpa.tasks.settings import Settings
 from culpa.tasks.train import Prepared, load_prepared
 
@@ -23,13 +25,20 @@ PER_PROXY = ("probability_without", "memorization", "self_influence", "influence
 def score(ingested: "Ingested", trained: Path, settings: Settings, progress: Progress | None = None) -> Path:
     """Score the rows of the work folder `trained`.
 
-    Gives the same folder, then with scores.parquet, proxy_scores.parquet, rounds.json and report.json.
+    Gives the same folder, then with scores, proxy_scores and learning as Parquet, rounds and report as JSON.
     """
     prepared = load_prepared(trained)
     chosen = {} if settings.folds is None else {"folds": settings.folds}
-    scored = score_rows(prepared.trained, prepared.rows, reference=prepared.reference, progress=progress, **chosen)
+    asked = {"reference": prepared.reference, "others": prepared.others, "progress": progress, **chosen}
+    scored = score_rows(prepared.trained, prepared.rows, **asked)
     pq.write_table(_scores(scored, prepared), trained / "scores.parquet")
     pq.write_table(_proxy_scores(scored, prepared), trained / "proxy_scores.parquet")
+    learning, influences = (
+        _lines(scored.learning, "proxy", prepared),
+        _lines(scored.by_reference, "reference", prepared),
+    )
+    pq.write_table(learning, trained / "learning.parquet")
+    pq.write_table(influences, trained / "reference_influences.parquet")
     _write_json(trained / "rounds.json", [_round(one, prepared.row_ids) for one in scored.rounds])
     _write_json(trained / "report.json", scored.report)
     return trained
@@ -62,6 +71,16 @@ def _proxy_scores(scored: Scored, prepared: Prepared) -> pa.Table:
         numbers = {name: pa.array(np.asarray(found.get(name, missing), dtype=np.float64)) for name in PER_PROXY}
         tables.append(pa.table({"row_id": ids, "proxy": pa.array([proxy] * len(ids), pa.string()), **numbers}))
     return pa.concat_tables(tables)
+
+
+def _lines(found: Mapping[str, Columns], of: str, prepared: Prepared) -> pa.Table:
+    """One line for each row and name, the name in the column `of`; the empty table where nothing was found."""
+    ids = pa.array(prepared.row_ids, pa.string())
+    tables = [
+        pa.table({"row_id": ids, of: pa.array([name] * len(ids), pa.string()), **columns})
+        for name, columns in found.items()
+    ]
+    return pa.concat_tables(tables) if tables else pa.table({"row_id": ids[:0], of: ids[:0]})
 
 
 def _round(one: dict[str, Any], row_ids: NDArray[Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ The files are read through Arrow. DuckDB's own reader takes Parquet's minimum an
 know nothing of NaN, and so it would optimise the question for NaN away.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import duckdb
@@ -20,16 +20,24 @@ OF_THE_ROW = {"run_id", "row_id", "row_hash", "given_label", "duplicate_group"}
 
 @dataclass(frozen=True)
 class Scored:
-    """The scores of one run: two SELECTs, for connections that its files are attached to and that have `rows`."""
+    """The scores of one run: SELECTs, for connections that its files are attached to and that have `rows`."""
 
     folder: Path
     scores: str
     proxy_scores: str
+    learning: str
+    reference_influences: str
+
+    def selects(self) -> dict[str, str]:
+        """The SELECTs by the table that takes them."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "folder"}
 
     def attach(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Let `connection` read the files."""
         connection.register("scores_file", _open(self.folder, "scores"))
         connection.register("proxy_scores_file", _open(self.folder, "proxy_scores"))
+        connection.register("learning_file", _open(self.folder, "learning"))
+        connection.register("reference_influences_file", _open(self.folder, "reference_influences"))
 
 
 def read_scored(connection: duckdb.DuckDBPyConnection, folder: Path, run: Run, rows: pa.Table) -> Scored:
@@ -48,12 +56,19 @@ def read_scored(connection: duckdb.DuckDBPyConnection, folder: Path, run: Run, r
 
 def _scored(folder: Path, run: Run) -> Scored:
     columns = _numbers(_open(folder, "scores").schema)
-    of_proxies = _numbers(_open(folder, "proxy_scores").schema)
     return Scored(
         folder,
         filled("scored", columns=columns, run=literal(run.run_id)),
-        f"SELECT {literal(run.run_id)} AS run_id, p.row_id, {of_proxies} FROM proxy_scores_file p",
+        _lines(folder, "proxy_scores", run),
+        _lines(folder, "learning", run),
+        _lines(folder, "reference_influences", run),
     )
+
+
+def _lines(folder: Path, name: str, run: Run) -> str:
+    """A file with several lines for each row, as its table has them."""
+    numbers = _numbers(_open(folder, name).schema)
+    return f"SELECT {literal(run.run_id)} AS run_id, p.row_id, {numbers} FROM {name}_file p"
 
 
 def _open(folder: Path, name: str) -> ds.Dataset:

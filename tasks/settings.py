@@ -5,17 +5,20 @@ part of a run's identity. The others say where things lie, how much memory they 
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from culpa.influence.proxies import proxy_names
+from culpa.tasks.brought import code_of
 from culpa.tasks.errors import BadInput
 
 Task = Literal["auto", "classification", "regression"]
-Proxy = Literal["auto", "linear", "forest", "neighbors"]
+TRUSTED = "trusted"  # a set of reference rows that has no other name
 
 _PLACES = {"source", "table", "reference", "store", "out", "chunk_rows", "memory_limit"}
 _GUARDS = {"max_drop", "max_drop_per_class"}  # they refuse to publish an answer, and do not change it
@@ -41,8 +44,10 @@ class Options(BaseModel):
     key: str | None = Field(
         default=None, description="the column that names a row; without one, a hash of its features does"
     )
-    reference: Path | None = Field(
-        default=None, description="a file of rows whose labels are trusted; they judge, and are never dropped"
+    reference: tuple[str, ...] = Field(
+        default=(),
+        description="a file of rows whose labels are trusted; they judge, and are never dropped. Several sets as "
+        "NAME=FILE: the first judges, on the others influence is measured too",
     )
     table: str | None = Field(default=None, description="the table or the query to read, where SOURCE is a DuckDB file")
     store: Path = Field(default=Path("culpa.duckdb"), description="the DuckDB file with every score, tag and decision")
@@ -53,7 +58,17 @@ class Options(BaseModel):
         default=None, min_length=1, description="its name in the store; default: the file's name"
     )
     task: Task = Field(default="auto", description="what the label is; auto: a float of many values is a regression")
-    proxy: Proxy = Field(default="auto", description="the model that judges; auto runs all three and combines them")
+    proxy: str = Field(
+        default="auto",
+        description="the model that judges: auto (linear, forest and neighbors together), one of these, text, or your "
+        "own as MODULE:FACTORY",
+    )
+    method: str | None = Field(
+        default=None, description="how a network's rows are scored, one of `culpa methods`; default: the proxy's own"
+    )
+    layers: tuple[str, ...] = Field(
+        default=(), description="a layer of the network whose gradients count alone; can be given more than once"
+    )
     ignore: tuple[str, ...] = Field(
         default=(), description="a column that is not a feature; can be given more than once"
     )
@@ -87,6 +102,34 @@ class Options(BaseModel):
     memory_limit: str | None = Field(
         default=None, pattern=r"^\d+(\.\d+)?\s*[KMGT]i?B$", description="DuckDB's memory limit, such as 4GB"
     )
+
+    @field_validator("proxy")
+    @classmethod
+    def _known_proxy(cls, value: str) -> str:
+        proxy_names(value)
+        return value
+
+    @field_validator("reference", mode="before")
+    @classmethod
+    def _as_sets(cls, value: object) -> object:
+        """One file, several, or names and files, as the command line has them."""
+        if value is None:
+            return ()
+        if isinstance(value, str | Path):
+            return (str(value),)
+        if isinstance(value, Mapping):
+            return tuple(f"{name}={path}" for name, path in value.items())
+        return tuple(map(str, value)) if isinstance(value, Sequence) else value
+
+    @property
+    def references(self) -> dict[str, Path]:
+        """The sets of reference rows, name -> file; the first judges."""
+        return reference_sets(self.reference)
+
+    @model_validator(mode="after")
+    def _each_set_once(self) -> Self:
+        reference_sets(self.reference)
+        return self
 
     @model_validator(mode="after")
     def _one_role_a_column(self) -> Self:
@@ -135,7 +178,25 @@ class Settings(Options):
         answer = self.model_dump(mode="json", exclude=_PLACES | _GUARDS | {"rule"})
         answer["rule"] = None if self.rule is None else sha256(_read(self.rule)).hexdigest()
         answer["dataset"] = self.dataset_name
+        answer["proxy_code"] = code_of(self.proxy)
         return answer
+
+
+def reference_sets(given: Sequence[str]) -> dict[str, Path]:
+    """Sets of reference rows by name; a file without a name is called `trusted`. Errors: ValueError for a name twice.
+
+    >>> reference_sets(["good=a.parquet", "trigger=b.parquet"])["trigger"].name
+    'b.parquet'
+    """
+    found: dict[str, Path] = {}
+    for text in given:
+        name, named, path = text.partition("=")
+        if not (named and name.isidentifier()) or Path(text).exists():
+            name, path = TRUSTED, text
+        if name in found:
+            raise ValueError(f"two sets of reference rows are called {name!r}: give each a name, NAME=FILE")
+        found[name] = Path(path)
+    return found
 
 
 def read_settings(source: Source, **options: object) -> Settings:

@@ -19,7 +19,7 @@ from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.outputs import draft_of, sweep
 from culpa.tasks.sql import statement
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 STORAGE_VERSION = "v1.5.0"  # the oldest DuckDB whose tools open the file
 
 
@@ -44,7 +44,8 @@ def create(path: Path) -> None:
 def _write_empty(draft: Path) -> None:
     with duckdb.connect(draft, config={"storage_compatibility_version": STORAGE_VERSION}) as connection:
         connection.execute(statement("schema"))
-        connection.execute("INSERT INTO meta VALUES ('culpa', ?)", [SCHEMA_VERSION])
+        connection.execute("INSERT INTO meta VALUES ('culpa', 1)")
+        connection.execute(statement("upgrade"))
 
 
 def _appear(draft: Path, path: Path) -> None:
@@ -62,7 +63,10 @@ def connect(path: Path, read_only: bool = False, *, wait_seconds: float = 30.0) 
     """An open store, waiting up to `wait_seconds` while another process holds it; closed at the end of the block."""
     connection = _open(Path(path), read_only, wait_seconds)
     try:
-        _check_ours(connection, Path(path))
+        if _version(connection, Path(path)) < SCHEMA_VERSION:
+            connection.close()
+            _upgrade(Path(path), wait_seconds)
+            connection = _open(Path(path), read_only, wait_seconds)
         yield connection
     finally:
         connection.close()
@@ -145,7 +149,22 @@ def _cannot_open(path: Path, error: duckdb.Error) -> CulpaError:
     return CulpaError(f"cannot open the store {path}: {text}")
 
 
-def _check_ours(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+def _upgrade(path: Path, wait_seconds: float) -> None:
+    """Bring a store of an older version to this one, in one transaction."""
+    connection = _open(path, read_only=False, wait_seconds=wait_seconds)
+    try:
+        connection.begin()
+        connection.execute(statement("upgrade"))
+        connection.commit()
+    except duckdb.Error as error:
+        _roll_back(connection)
+        raise CulpaError(f"the store {path} cannot be brought to version {SCHEMA_VERSION}: {error}") from error
+    finally:
+        connection.close()
+
+
+def _version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """The store's version. Errors: BadInput for a file that is no store of ours, or of a newer version."""
     try:
         found = connection.execute("SELECT magic, schema_version FROM meta").fetchall()
     except duckdb.Error:
@@ -160,3 +179,4 @@ def _check_ours(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
             f"the store {path} is of the newer version {found[0][1]}; this culpa knows up to {SCHEMA_VERSION}: "
             "update culpa, or name another --store"
         )
+    return int(found[0][1])

@@ -141,8 +141,7 @@ def _write(
             scores.attach(connection)
             connection.register("new_tags", ds.dataset(scores.folder / TAGS))
             connection.register("new_evidence", evidence)
-            parts = {"run": literal(run.run_id), "scores": scores.scores, "proxy_scores": scores.proxy_scores}
-            connection.execute(filled("write_tags", **parts))
+            connection.execute(filled("write_tags", run=literal(run.run_id), **scores.selects()))
             write_rounds(connection, run.run_id, scores.folder)
             connection.execute(
                 "UPDATE runs SET state = 'flagged', flagged_at = ?, published_at = NULL, report = ? WHERE run_id = ?",

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from culpa.influence.assess import Progress, Trained, train_proxies
 from culpa.influence.features import Role
+from culpa.influence.proxies import AUTO, ProxyOptions, is_brought
 from culpa.influence.rows import Rows
-from culpa.tasks import prepare, work
+from culpa.tasks import prepare, tokens, work
+from culpa.tasks.errors import BadInput
 from culpa.tasks.memory import limit_memory
 from culpa.tasks.prepare import Part
 from culpa.tasks.profiles import columns_of
@@ -36,44 +38,66 @@ class Prepared:
     reference: Rows | None  # the trusted rows
     reference_ids: NDArray[Any] | None
     classes: tuple[str, ...]  # label texts in code order; empty for regression
+    words: tuple[str, ...]  # in token order; empty where no proxy reads
+    others: dict[str, Rows]  # the other sets of reference rows, by name
 
 
 def train(ingested: "Ingested", settings: Settings, progress: Progress | None = None) -> Path:
     """Fit the proxies of a run; gives the work folder with features.npy, rows.parquet and trained.joblib."""
     folder = work.claim(settings.store, ingested.run_id)
     run = _order(settings, ingested.run_id, folder)
-    rows, _ = prepare.read_rows(Part(folder, "rows"), run.classes)
-    trained = train_proxies(rows, proxy=settings.proxy, seed=settings.seed, rounds=settings.rounds, progress=progress)
-    joblib.dump(trained, folder / TRAINED)
+    sides = [prepare.read_rows(side, run.classes)[0] for side in _sides(folder, run)[:2]]
+    held_out = sides[1] if len(sides) > 1 else None
+    options = ProxyOptions(method=settings.method, layers=settings.layers or None, held_out=held_out)
+    joblib.dump(fit(sides[0], settings, options, progress), folder / TRAINED)
     return folder
+
+
+def fit(labelled: Rows, settings: Settings, options: ProxyOptions, progress: Progress | None) -> Trained:
+    """The proxies that the settings ask for. Errors: BadInput where one that is no built-in does not fit the rows."""
+    proxy, seed, rounds = settings.proxy, settings.seed, settings.rounds
+    try:
+        return train_proxies(labelled, proxy=proxy, seed=seed, rounds=rounds, options=options, progress=progress)
+    except ValueError as error:
+        if proxy in ("auto", *AUTO):
+            raise
+        raise BadInput(f"the proxy {proxy} cannot be used on these rows: {error}") from error
 
 
 def load_prepared(folder: Path) -> Prepared:
     """Read back what `train` left."""
     known = json.loads((folder / RUN).read_text(encoding="utf-8"))
     classes = tuple(known["classes"])
-    rows, row_ids = prepare.read_rows(Part(folder, "rows"), classes)
-    reference, reference_ids = None, None
-    if known["trusted"]:
-        reference, reference_ids = prepare.read_rows(Part(folder, "reference"), classes)
-    return Prepared(joblib.load(folder / TRAINED), rows, row_ids, reference, reference_ids, classes)
+    read = {name: prepare.read_rows(Part(folder, name), classes) for name in known["sides"]}
+    (rows, row_ids), *sets = read.values()
+    reference, reference_ids = sets[0] if sets else (None, None)
+    others = {name: found for name, (found, _) in list(read.items())[2:]}
+    trained, words = joblib.load(folder / TRAINED), prepare.words_of(folder)
+    return Prepared(trained, rows, row_ids, reference, reference_ids, classes, words, others)
+
+
+def _sides(folder: Path, run: Run) -> list[Part]:
+    """The rows, then each set of reference rows."""
+    sets = [Part(folder, one["name"], one["table"]) for one in run.reference_sets]
+    return [Part(folder, prepare.ROWS, run.data_table), *sets]
 
 
 def _order(settings: Settings, run_id: str, folder: Path) -> Run:
     """Everything that needs the store, in one short reading; then the features, with the store closed."""
-    sides = [Part(folder, "rows")]
     with connect(settings.store, read_only=True) as connection:
         run = find_run(connection, run_id)
         limit_memory(connection, settings.memory_limit, len(run.schema))
         roles = _roles(connection, run)
-        if run.reference_table is not None:
-            sides.append(Part(folder, "reference"))
-        for side, table in zip(sides, (run.data_table, run.reference_table), strict=False):
-            prepare.order_rows(connection, run, roles, columns_of(connection, str(table)), side)
+        sides = _sides(folder, run)
+        for side in sides:
+            prepare.order_rows(connection, run, roles, columns_of(connection, side.data), side)
+    if settings.proxy == "text" or is_brought(settings.proxy):
+        tokens.write_tokens(sides, roles, settings.chunk_rows, needed=settings.proxy == "text")
     plan = prepare.fit(sides[0], roles, settings.seed)
     for side in sides:
         prepare.write_features(side, plan, roles, settings.chunk_rows)
-    (folder / RUN).write_text(json.dumps({"classes": run.classes, "trusted": len(sides) > 1}), encoding="utf-8")
+    known = {"classes": run.classes, "sides": [side.name for side in sides]}
+    (folder / RUN).write_text(json.dumps(known), encoding="utf-8")
     return run
 
 

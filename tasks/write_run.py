@@ -12,6 +12,7 @@ import duckdb
 from culpa.tasks.fingerprint import versions
 from culpa.tasks.memory import limit_memory
 from culpa.tasks.read import Input
+from culpa.tasks.reference import Reference
 from culpa.tasks.remarks import messages
 from culpa.tasks.settings import Settings
 from culpa.tasks.sql import filled, literal, quoted
@@ -34,12 +35,10 @@ def write_run(folder: Path, settings: Settings, run_id: str, found: Input) -> No
         if connection.execute("SELECT 1 FROM runs WHERE run_id = ?", [run_id]).fetchall():
             return
         table = _copy_data(connection, f"data_{settings.dataset_name}", "data", "rows_to_store")
-        trusted = None
-        if found.reference is not None:
-            trusted = _copy_data(connection, f"data_{settings.dataset_name}_reference", "reference", "named_reference")
-        _copy_rows(connection, run_id, trusted is not None)
+        _copy_rows(connection, run_id)
+        sets = [_copy_reference(connection, settings, run_id, reference) for reference in found.references]
         _write_dataset(connection, settings, found)
-        _write_line(connection, "runs", _run(settings, run_id, found, table, trusted))
+        _write_line(connection, "runs", _run(settings, run_id, found, table, sets))
 
 
 def _copy_data(connection: duckdb.DuckDBPyConnection, prefix: str, data: str, named: str) -> str:
@@ -56,18 +55,27 @@ def _copy_data(connection: duckdb.DuckDBPyConnection, prefix: str, data: str, na
     return table
 
 
-def _copy_rows(connection: duckdb.DuckDBPyConnection, run_id: str, trusted: bool) -> None:
+def _copy_reference(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, run_id: str, reference: Reference
+) -> dict[str, str]:
+    """Put one set of reference rows into the store; says its name and the table of its columns."""
+    prefix = f"data_{settings.dataset_name}_reference"
+    table = _copy_data(connection, prefix, reference.staged, reference.named)
+    connection.execute(
+        f"""INSERT INTO reference_rows BY NAME
+            SELECT ? AS run_id, ? AS reference, position, row_id, row_hash, given_label
+            FROM staged.{quoted(reference.named)} WHERE given_label IS NOT NULL ORDER BY position""",
+        [run_id, reference.name],
+    )
+    return {"name": reference.name, "table": table}
+
+
+def _copy_rows(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
     connection.execute(
         """INSERT INTO rows SELECT ?, position, row_id, row_hash, given_label, duplicate_group, is_reference
            FROM staged.rows_to_store ORDER BY position""",
         [run_id],
     )
-    if trusted:
-        connection.execute(
-            """INSERT INTO reference_rows SELECT ?, position, row_id, row_hash, given_label
-               FROM staged.named_reference WHERE given_label IS NOT NULL ORDER BY position""",
-            [run_id],
-        )
 
 
 def _write_dataset(connection: duckdb.DuckDBPyConnection, settings: Settings, found: Input) -> None:
@@ -85,7 +93,7 @@ def _write_dataset(connection: duckdb.DuckDBPyConnection, settings: Settings, fo
     )
 
 
-def _run(settings: Settings, run_id: str, found: Input, table: str, trusted: str | None) -> dict[str, Any]:
+def _run(settings: Settings, run_id: str, found: Input, table: str, sets: list[dict[str, str]]) -> dict[str, Any]:
     return {
         "run_id": run_id,
         "dataset": settings.dataset_name,
@@ -97,9 +105,10 @@ def _run(settings: Settings, run_id: str, found: Input, table: str, trusted: str
         "settings": json.dumps(settings.answer_settings()),
         "versions": json.dumps(versions()),
         "data_fingerprint": found.fingerprint,
-        "reference_fingerprint": found.reference.fingerprint if found.reference else None,
+        "reference_fingerprint": found.references[0].fingerprint if sets else None,
         "data_table": table,
-        "reference_table": trusted,
+        "reference_table": sets[0]["table"] if sets else None,
+        "reference_sets": json.dumps(sets),
         "arrow_schema": found.schema.serialize().to_pybytes(),
         "columns": json.dumps([asdict(column) for column in found.columns]),
         "classes": json.dumps(found.label.classes),

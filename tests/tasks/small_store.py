@@ -122,7 +122,7 @@ def _insert(
     connection.execute(
         """INSERT INTO runs VALUES ($run, $dataset, 'ingested', $source, $label, $key, $task, $settings,
            '{"culpa": "test"}', 'f1', $reference, $data, NULL, $schema, '[]', $classes, $rows, $unlabelled,
-           NULL, '[]', $at, NULL, NULL, NULL)""",
+           NULL, '[]', $at, NULL, NULL, NULL, '[]')""",
         {
             "run": run_id, "dataset": dataset, "source": str(settings.source), "label": label, "key": key, "task": task,
             "settings": json.dumps(settings.answer_settings()), "reference": "r1" if trusted else None, "data": data,
@@ -141,6 +141,9 @@ def write_scores(work: Path, rows: Sequence[str], scores: Mapping[str, Mapping[s
     pq.write_table(pa.Table.from_pylist(lines, schema=schema), work / "scores.parquet")
     proxies = {"row_id": list(rows), "proxy": ["linear"] * len(rows), "probability_without": [0.5] * len(rows)}
     pq.write_table(pa.table(proxies), work / "proxy_scores.parquet")
+    none = pa.array([], pa.string())
+    pq.write_table(pa.table({"row_id": none, "proxy": none}), work / "learning.parquet")
+    pq.write_table(pa.table({"row_id": none, "reference": none}), work / "reference_influences.parquet")
 
 
 def ask(store: Path, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

@@ -36,7 +36,7 @@ def test_an_explanation_tells_scores_tag_evidence_decisions_and_fate(folder: Pat
         "flagged as mislabeled; label dog, suggested cat (probability 0.90)",
         "memorization: 0.8",
         "linear: P(own label, without the row) 0.5",
-        "outvoted by: row r0 labelled cat (distance 0.5)",
+        "outvoted by: row r0 labelled cat (share of the vote 0.5)",
         f"published to {folder / 'cleaned.parquet'}",
         "defer by bob (superseded)",
         "relabel as cat by ann: says miaow (valid)",

@@ -17,7 +17,7 @@ from culpa.tasks.settings import read_settings
         ({"label": "y", "max_drop": 3}, "max_drop: input should be less than or equal to 1, got 3"),
         ({"label": "y", "key": "y"}, "column 'y' is named as label and as key; name it once"),
         ({"label": "y", "text": ["a"], "ignore": ["a"]}, "column 'a' is named as ignore and as text"),
-        ({"label": "y", "proxy": "oracle"}, "proxy: input should be 'auto', 'linear', 'forest' or 'neighbors'"),
+        ({"label": "y", "proxy": "oracle"}, "proxy: no proxy is called 'oracle': choose auto, linear"),
         ({"label": "y", "memory_limit": "much"}, "memory_limit must be DuckDB's memory limit, such as 4GB, got 'much'"),
     ],
 )

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from culpa.tasks.errors import BadInput
-from culpa.tasks.prepare import Part, read_rows
+from culpa.tasks.prepare import ROWS, Part, read_rows
 from culpa.tasks.score import score
 from culpa.tasks.settings import read_settings
 from culpa.tasks.train import Prepared, load_prepared, train
@@ -159,5 +159,5 @@ def test_scores_per_proxy_and_the_record_of_the_rounds_lie_beside(tmp_path: Path
 
 def test_the_matrix_is_mapped_from_its_file_and_not_copied(tmp_path: Path) -> None:
     _, work = trained(animals(), tmp_path)
-    rows, _ = read_rows(Part(work, "rows"), ("cat", "dog", "emu"))
+    rows, _ = read_rows(Part(work, ROWS), ("cat", "dog", "emu"))
     assert isinstance(rows.features, np.memmap)
