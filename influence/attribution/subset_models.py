@@ -82,13 +82,11 @@ def _attribute(training: Training, choices: Choices) -> Attribution:
     return train_subset_models(training, models=choices.models, seed=choices.seed, asked=choices.losses(training))
 
 
-SUBSET_MODELS = (
-    Method(
-        "subset-models",
-        "models trained on subsets, with and without the row",
-        "Feldman & Zhang 2020",
-        _attribute,
-        retrains=True,
-        restricts=False,
-    ),
+SUBSET_MODELS = Method(
+    "subset-models",
+    "models trained on subsets, with and without the row",
+    "Feldman & Zhang 2020",
+    _attribute,
+    retrains=True,
+    restricts=False,
 )

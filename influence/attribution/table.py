@@ -10,15 +10,26 @@ from culpa.influence.attribution.by_curvature import BY_CURVATURE
 from culpa.influence.attribution.data_value_embedding import BY_WALKING_BACK
 from culpa.influence.attribution.gradient_rollback import GRADIENT_ROLLBACK
 from culpa.influence.attribution.method import Choices, Method
+from culpa.influence.attribution.retraining import LEAVE_ONE_OUT
 from culpa.influence.attribution.subset_models import SUBSET_MODELS
 from culpa.influence.attribution.trak import TRAK
+from culpa.influence.attribution.turn_over_dropout import TURN_OVER_DROPOUT
 from culpa.influence.network import Training
 
 __all__ = ["METHODS", "attribute"]
 
 METHODS: dict[str, Method] = {
     method.name: method
-    for method in (*BY_CURVATURE, *BY_CHECKPOINTS, *BY_WALKING_BACK, GRADIENT_ROLLBACK, *SUBSET_MODELS, TRAK)
+    for method in (
+        *BY_CURVATURE,
+        *BY_CHECKPOINTS,
+        *BY_WALKING_BACK,
+        GRADIENT_ROLLBACK,
+        TURN_OVER_DROPOUT,
+        SUBSET_MODELS,
+        LEAVE_ONE_OUT,
+        TRAK,
+    )
 }
 
 
