@@ -44,18 +44,7 @@ def _made(name: str, rows: Rows, seed: int) -> Any:
         from culpa.influence.words import text_recipe
 
         return text_recipe(rows.vocabulary, rows.classes)
-    return call_factory(load_factory(name), _task(rows, seed))
-
-
-def _task(rows: Rows, seed: int) -> Task:
-    tokens = rows.tokens
-    return Task(
-        features=rows.features.shape[1],
-        classes=rows.classes,
-        vocabulary=None if tokens is None else rows.vocabulary,
-        positions=None if tokens is None else tokens.shape[1],
-        seed=seed,
-    )
+    return call_factory(load_factory(name), Task.of(rows, seed))
 
 
 def _fit_network(

@@ -6,16 +6,19 @@ ALTER TABLE evidence ALTER COLUMN other_row_id DROP NOT NULL;
 CREATE TABLE IF NOT EXISTS learning (
     run_id VARCHAR NOT NULL,
     row_id VARCHAR NOT NULL,
-    proxy VARCHAR NOT NULL,
-    first_learned DOUBLE,               -- epoch, from 1, from which the network had the row's label right; NULL: never
-    forgetting_events DOUBLE,           -- how often it had it right and then wrong
-    mean_correctness DOUBLE,            -- share of epochs in which it had it right
-    final_correctness DOUBLE,           -- 1 if it had it right at the end
-    mean_probability DOUBLE,            -- mean P(own label) over the epochs
-    variability DOUBLE,                 -- standard deviation of P(own label) over the epochs
-    area_under_margin DOUBLE,           -- mean score of the own label less the best other one
-    entropy DOUBLE,                     -- mean entropy of the probabilities, nats
-    accuracy_before_memorization DOUBLE -- share right in the epochs before the row was memorized
+    proxy VARCHAR NOT NULL,             -- of a regression only the loss is known
+    first_learned DOUBLE,               -- epoch, from 1, after which the row was right; infinite: never
+    forgetting_events DOUBLE,           -- times it was right and then wrong; infinite: never right
+    mean_correct DOUBLE,                -- share of the epochs after which it was right
+    final_correct DOUBLE,               -- 1: right at the end
+    mean_probability DOUBLE,            -- of the own label, over the epochs
+    probability_deviation DOUBLE,       -- its standard deviation
+    mean_confidence DOUBLE,             -- of the likeliest class
+    mean_entropy DOUBLE,                -- of the class probabilities, nats
+    area_under_margin DOUBLE,           -- mean score of the own label less the best other one, before the softmax
+    accuracy_before_memorization DOUBLE,  -- share right in the epochs before its loss first was next to nought
+    mean_loss DOUBLE,
+    loss_deviation DOUBLE
 );
 
 ALTER TABLE reference_rows ADD COLUMN IF NOT EXISTS reference VARCHAR DEFAULT 'trusted';  -- the set's name

@@ -6,7 +6,7 @@ trains again judges all rows, kept or not.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,9 +22,10 @@ from culpa.influence.attribution.tracin import TracIn
 from culpa.influence.folds import assign_folds, fold_count
 from culpa.influence.gradients import Classification, Regression, Target, in_order, target_losses
 from culpa.influence.gradients.batches import Batch
+from culpa.influence.network.dynamics import Dynamics, Looking
 from culpa.influence.network.recipe import Recipe
 from culpa.influence.network.stopping import stopped_early
-from culpa.influence.network.training import BATCH, Training, train
+from culpa.influence.network.training import BATCH, Training, Watcher, train
 from culpa.influence.neural.pickled import pickled, unpickled
 from culpa.influence.neural.reference import influence_of
 from culpa.influence.neural.rows import Scale, batch_of, scale_of
@@ -56,6 +57,7 @@ class FittedNetwork:
     judge: Judge
     scale: Scale
     training: Training  # on the kept rows
+    dynamics: Dynamics | None = None  # how each row was learnt in the first training
     folds: dict[bytes, Training] = field(default_factory=dict)  # of the rows a fold leaves -> its training
 
     def scores(self) -> ProxyScores:
@@ -86,7 +88,12 @@ class FittedNetwork:
         known = self.folds.get(keep.tobytes()) if rows is self.rows else None
         if known is not None:
             return replace(self, keep=keep, training=known, folds={})
-        return _fitted(self.name, rows, keep, self.training.recipe, self.judge, self.training.seed)
+        anew = _fitted(self.name, rows, keep, self.training.recipe, self.judge, self.training.seed)
+        return replace(anew, dynamics=self.dynamics) if rows is self.rows else anew
+
+    def learning(self) -> dict[str, NDArray[np.float64]]:
+        """How each row was learnt, epoch by epoch, (rows,) each: the columns of `network.dynamics`."""
+        return {} if self.dynamics is None else self.dynamics.columns()
 
     def report(self) -> dict[str, object]:
         """What a run records of this proxy."""
@@ -105,8 +112,8 @@ class FittedNetwork:
 
     def __getstate__(self) -> dict[str, object]:
         """What can be pickled: functions that make networks are written out by value, scores are left to be found."""
-        fields = {"name": self.name, "rows": self.rows, "keep": self.keep, "judge": self.judge, "scale": self.scale}
-        return {**fields, "trainings": pickled((self.training, self.folds))}
+        kept = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("training", "folds")}
+        return {**kept, "trainings": pickled((self.training, self.folds))}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         training, folds = unpickled(state.pop("trainings"))
@@ -204,14 +211,24 @@ def fit_network(
     recipe = _fitting(recipe, rows)
     if recipe.patience is not None:
         recipe = _patient(recipe, rows, keep, held_out, seed)
-    return _fitted(name, rows, keep, recipe, judge or Judge(), seed)
+    looking = Looking(recipe.objective, batch_of(rows, recipe.inputs, scale_of(rows)))
+    fitted = _fitted(name, rows, keep, recipe, judge or Judge(), seed, looking)
+    return replace(fitted, dynamics=looking.dynamics())
 
 
-def _fitted(name: str, rows: Rows, keep: NDArray[np.bool_], recipe: Recipe, judge: Judge, seed: int) -> FittedNetwork:
+def _fitted(
+    name: str,
+    rows: Rows,
+    keep: NDArray[np.bool_],
+    recipe: Recipe,
+    judge: Judge,
+    seed: int,
+    watch: Watcher | None = None,
+) -> FittedNetwork:
     if not keep.any():
         raise ValueError(f"none of {len(rows)} rows is kept, at least one is needed to train on: keep some rows")
     scale = scale_of(rows)
-    training = train(recipe, batch_of(rows.take(keep), recipe.inputs, scale), seed=seed)
+    training = train(recipe, batch_of(rows.take(keep), recipe.inputs, scale), seed=seed, watch=watch)
     return FittedNetwork(name, rows, keep, judge, scale, training)
 
 

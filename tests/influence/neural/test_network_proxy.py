@@ -126,6 +126,17 @@ def test_a_method_that_trains_again_scores_rows_that_are_not_kept_too():
     assert (by_dot != 0).all()
 
 
+def test_it_tells_how_each_row_was_learnt(rows):
+    keep = np.arange(len(rows)) != 7
+    fitted = fit(rows, keep)
+    learning = fitted.learning()
+    assert all(len(values) == len(rows) for values in learning.values())
+    assert np.isfinite(learning["mean_loss"]).all()
+    again = fitted.again(rows, keep).learning()
+    assert all(np.array_equal(again[name], values, equal_nan=True) for name, values in learning.items())
+    assert fitted.again(rows.take(keep), keep[keep]).learning() == {}
+
+
 def test_it_can_be_pickled_though_its_recipe_is_made_of_lambdas(rows):
     fitted = fit(rows)
     before = fitted.scores()
