@@ -12,6 +12,7 @@ from culpa.influence.attribution.gradient_rollback import GRADIENT_ROLLBACK
 from culpa.influence.attribution.method import Choices, Method
 from culpa.influence.attribution.retraining import LEAVE_ONE_OUT
 from culpa.influence.attribution.subset_models import SUBSET_MODELS
+from culpa.influence.attribution.trackstar import TRACKSTAR
 from culpa.influence.attribution.trak import TRAK
 from culpa.influence.attribution.turn_over_dropout import TURN_OVER_DROPOUT
 from culpa.influence.network import Training
@@ -29,6 +30,7 @@ METHODS: dict[str, Method] = {
         SUBSET_MODELS,
         LEAVE_ONE_OUT,
         TRAK,
+        TRACKSTAR,
     )
 }
 

@@ -16,6 +16,7 @@ from tests.influence.network.small_trainings import DATA, RECIPES, blobs, small_
 
 NEED_WORDS = {"tracin-we", "tracin-we-topk"}
 NEED_ONE_LAYER = {"exact"}  # whose Hessian is a closed form for a linear layer alone
+UNIT_GRADIENTS = {"trackstar"}  # whose score of a row on itself is 1, whatever its label
 CHOICES = Choices(seed=0, models=8)
 MANY = {"subset-models": 400}  # models for the laws of sign, where 40 leave too much to chance
 
@@ -91,6 +92,8 @@ def test_a_duplicate_of_the_reference_row_helps_it_and_one_with_a_wrong_label_ha
 
 def test_self_influence_is_large_where_the_label_is_wrong(case):
     method, training, _ = case
+    if method in UNIT_GRADIENTS:
+        pytest.skip("it looks for evidence, not for wrong labels")
     features, labels = (part.clone() for part in training.data)
     wrong = torch.arange(60) % 12 == 5
     labels[wrong] = (labels[wrong] + 1) % 3
