@@ -15,6 +15,7 @@ from culpa.influence.attribution.subset_models import SUBSET_MODELS
 from culpa.influence.attribution.trackstar import TRACKSTAR
 from culpa.influence.attribution.trak import TRAK
 from culpa.influence.attribution.turn_over_dropout import TURN_OVER_DROPOUT
+from culpa.influence.attribution.untrac import UNTRAC_INVERSE
 from culpa.influence.network import Training
 
 __all__ = ["METHODS", "attribute"]
@@ -29,6 +30,7 @@ METHODS: dict[str, Method] = {
         TURN_OVER_DROPOUT,
         SUBSET_MODELS,
         LEAVE_ONE_OUT,
+        UNTRAC_INVERSE,
         TRAK,
         TRACKSTAR,
     )

@@ -42,8 +42,7 @@ def minus_margin(objective: Classification) -> Losses:
     """-log(p / (1 - p)) of each row, p its P(own label), (rows,), nats."""
 
     def numbers(module: nn.Module, batch: Batch) -> Tensor:
-        scores = objective.scores(module, batch)
-        own = torch.nn.functional.one_hot(batch[-1], scores.shape[1]).bool()
-        return scores.masked_fill(own, -torch.inf).logsumexp(1) - scores[own]
+        scores, own = objective.scores(module, batch), batch[-1][:, None]
+        return scores.scatter(1, own, -torch.inf).logsumexp(1) - scores.gather(1, own)[:, 0]
 
     return numbers

@@ -18,6 +18,7 @@ NEED_WORDS = {"tracin-we", "tracin-we-topk"}
 NEED_ONE_LAYER = {"exact"}  # whose Hessian is a closed form for a linear layer alone
 UNIT_GRADIENTS = {"trackstar"}  # whose score of a row on itself is 1, whatever its label
 CHOICES = Choices(seed=0, models=8)
+ONE_RUN = {"untrac-inverse"}  # unlearns the reference rows together, which is not the mean of unlearning each
 MANY = {"subset-models": 400}  # models for the laws of sign, where 40 leave too much to chance
 
 
@@ -47,7 +48,10 @@ def test_every_training_row_is_scored_on_every_reference_row(case):
     assert pairs.abs().sum() > 0
     mean, own = found.on_mean(reference), found.own()
     assert mean.shape == own.shape == (60,)
-    torch.testing.assert_close(mean, pairs.mean(1).to(mean), rtol=1e-3, atol=1e-5 * float(pairs.abs().max()))
+    if method in ONE_RUN:
+        assert torch.corrcoef(torch.stack([mean, pairs.mean(1)]))[0, 1] > 0.9
+    else:
+        torch.testing.assert_close(mean, pairs.mean(1).to(mean), rtol=1e-3, atol=1e-5 * float(pairs.abs().max()))
 
 
 def test_the_same_seed_gives_the_same_scores(case):
