@@ -111,3 +111,20 @@ def methods(*, json_output: Json = False) -> None:
 
     records = [{"method": one.name, "what": one.title, "source": one.source} for one in METHODS.values()]
     show(records, ["method", "what", "source"], as_json=json_output)
+
+
+def groups(
+    *,
+    by: Annotated[str, Parameter(help="the column that says which group a row belongs to")],
+    run: Annotated[str | None, Parameter(help="the run; default: the latest that is flagged")] = None,
+    retrain: Annotated[bool, _switch("train again without each of the strongest groups")] = False,
+    store: Store = HERE,
+    json_output: Json = False,
+) -> None:
+    """Which source is to blame? The rows' influence by the groups of a column, the most harmful group first."""
+    from culpa.flows.progress import shown_on_terminal, tell
+    from culpa.tasks.groups import groups_of
+
+    with shown_on_terminal():
+        records = groups_of(store, by, run, retrain=retrain, progress=tell)
+    show(records, list(records[0]), as_json=json_output)

@@ -43,14 +43,19 @@ class Prepared:
 
 
 def train(ingested: "Ingested", settings: Settings, progress: Progress | None = None) -> Path:
-    """Fit the proxies of a run; gives the work folder with features.npy, rows.parquet and trained.joblib."""
+    """Fit the proxies of a run; gives the run's work folder with its rows, features and trained proxies."""
     folder = work.claim(settings.store, ingested.run_id)
-    run = _order(settings, ingested.run_id, folder)
+    train_in(folder, ingested.run_id, settings, progress)
+    return folder
+
+
+def train_in(folder: Path, run_id: str, settings: Settings, progress: Progress | None = None) -> None:
+    """The same in any folder: `load_prepared` reads it back."""
+    run = _order(settings, run_id, folder)
     sides = [prepare.read_rows(side, run.classes)[0] for side in _sides(folder, run)[:2]]
     held_out = sides[1] if len(sides) > 1 else None
     options = ProxyOptions(method=settings.method, layers=settings.layers or None, held_out=held_out)
     joblib.dump(fit(sides[0], settings, options, progress), folder / TRAINED)
-    return folder
 
 
 def fit(labelled: Rows, settings: Settings, options: ProxyOptions, progress: Progress | None) -> Trained:
