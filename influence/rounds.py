@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import entropy
 
+from culpa.influence.caps import highest_within_caps
 from culpa.influence.ensemble import View, average, look
 from culpa.influence.proxy import Fitted
 from culpa.influence.rows import Rows
@@ -31,8 +32,6 @@ __all__ = ["State", "run_rounds"]
 
 PAYS = 2.0  # standard errors that the log-likelihood must gain,
 LEAST_GAIN = 0.02  # and this share of itself; regression, where it may be nought: so many nats a row
-MOST_OF_A_CLASS = 0.6  # a round never removes more of any class
-LEAST_KEPT = 2  # rows of a class that stay, however wrong they look
 
 LEAST_WEIGHT = 0.02  # of a proxy in the average, to be fitted again
 LEAST_SKILL = 0.1  # of the labels' entropy that the view must explain before rows are removed by its word
@@ -163,16 +162,8 @@ def _removals(rows: Rows, view: View) -> dict[str, NDArray[np.bool_]]:
 
 def _most(rows: Rows, score: NDArray[np.float64], count: int) -> NDArray[np.bool_]:
     """The `count` rows of highest score, less what the caps per class forbid: a mask (rows,)."""
-    strata = rows.labels.astype(np.int64) if rows.classes else np.zeros(len(rows), np.int64)
-    chosen = np.argsort(-score, kind="stable")[:count]
-    sizes = np.bincount(strata, minlength=max(rows.classes, 1))
-    caps = np.minimum(MOST_OF_A_CLASS * sizes, sizes - LEAST_KEPT).clip(0)
-    order = chosen[np.argsort(strata[chosen], kind="stable")]
-    counts = np.bincount(strata[order], minlength=len(sizes))
-    place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-    mask = np.zeros(len(rows), np.bool_)
-    mask[order[place < np.floor(caps)[strata[order]]]] = True
-    return mask
+    classes = rows.labels.astype(np.int64) if rows.classes else np.zeros(len(rows), np.int64)
+    return highest_within_caps(score, classes, count)
 
 
 def _gain(before: View, after: View) -> tuple[float, float]:

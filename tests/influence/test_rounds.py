@@ -9,6 +9,7 @@ from sklearn.metrics import average_precision_score
 
 from culpa.influence import rounds
 from culpa.influence.assess import train_proxies
+from culpa.influence.caps import MOST_OF_A_CLASS
 from culpa.influence.ensemble import look
 from culpa.influence.linear import fit_linear
 from culpa.influence.rounds import State, run_rounds
@@ -92,7 +93,7 @@ def test_no_more_of_any_class_is_removed_than_the_cap():
     score = np.where(rows.labels == 1, 10.0, 0.0) + np.linspace(0, 1, 300)
     sizes = np.bincount(rows.labels)
     removed = rounds._most(rows, score, sizes[1])
-    assert removed.sum() == int(rounds.MOST_OF_A_CLASS * sizes[1])
+    assert removed.sum() == int(MOST_OF_A_CLASS * sizes[1])
     assert (rows.labels[removed] == 1).all()
     kept = (rows.labels == 1) & ~removed
     assert score[removed].min() > score[kept].max()  # the most suspicious go
@@ -111,7 +112,7 @@ def test_the_caps_hold_in_a_real_round():
     trained = train_proxies(rows, proxy="linear", seed=0, rounds=3)
     for record in trained.rounds:
         gone = np.bincount(rows.labels[np.asarray(record["rows"], np.intp)], minlength=8)
-        assert (gone <= rounds.MOST_OF_A_CLASS * np.bincount(rows.labels)).all()
+        assert (gone <= MOST_OF_A_CLASS * np.bincount(rows.labels)).all()
 
 
 def test_rows_with_numbers_are_removed_in_rounds_too():
