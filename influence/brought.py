@@ -50,11 +50,12 @@ def _made(name: str, rows: Rows, seed: int) -> Any:
 def _fit_network(
     name: str, recipe: "Recipe", rows: Rows, keep: NDArray[np.bool_], seed: int, options: ProxyOptions
 ) -> Fitted:
-    from culpa.influence.neural import Judge, fit_network
+    from culpa.influence.neural import Judge, Kept, fit_network
 
     usual = READER_METHOD if name == READER else NETWORK_METHOD
     judge = Judge(method=options.method or usual, layers=options.layers)
-    return fit_network(name, recipe, rows, keep, seed=seed, judge=judge, held_out=options.held_out)
+    kept = Kept(options.kept, options.code)
+    return fit_network(name, recipe, rows, keep, seed=seed, judge=judge, held_out=options.held_out, kept=kept)
 
 
 def _check_no_network(name: str, options: ProxyOptions) -> None:

@@ -6,6 +6,7 @@ is whatever the user brings (`brought`). Those two are judged as the options say
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -27,6 +28,8 @@ class ProxyOptions:
     method: str | None = None  # a name of the table of methods; None: the proxy's own
     layers: tuple[str, ...] | None = None  # gradients of these alone
     held_out: Rows | None = None  # rows that tell a network when to stop; None: a tenth of its own
+    kept: Path | None = None  # the folder where a network's trainings are kept; None: nowhere
+    code: str = ""  # hash of what makes the network: other code, another training
 
 
 def is_brought(proxy: str) -> bool:

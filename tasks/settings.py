@@ -20,7 +20,7 @@ from culpa.tasks.errors import BadInput
 Task = Literal["auto", "classification", "regression"]
 TRUSTED = "trusted"  # a set of reference rows that has no other name
 
-_PLACES = {"source", "table", "reference", "store", "out", "chunk_rows", "memory_limit"}
+_PLACES = {"source", "table", "reference", "store", "out", "chunk_rows", "memory_limit", "cache"}
 _GUARDS = {"max_drop", "max_drop_per_class"}  # they refuse to publish an answer, and do not change it
 _PATTERN = re.compile(r"[*?\[\]{}]+")
 
@@ -94,6 +94,9 @@ class Options(BaseModel):
     )
     probability_wrong_threshold: float = Field(
         default=0.5, ge=0, le=1, description="probability of a wrong label from which a label counts as contradicted"
+    )
+    cache: bool = Field(
+        default=True, description="keep a network's trainings beside the store, and take them from there next time"
     )
     rule: Path | None = Field(default=None, description="your own tags.sql instead of the rule that culpa ships")
     chunk_rows: int = Field(

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +14,7 @@ from culpa.influence.features import Role
 from culpa.influence.proxies import AUTO, ProxyOptions, is_brought
 from culpa.influence.rows import Rows
 from culpa.tasks import prepare, tokens, work
+from culpa.tasks.brought import code_of
 from culpa.tasks.errors import BadInput
 from culpa.tasks.memory import limit_memory
 from culpa.tasks.prepare import Part
@@ -24,7 +26,7 @@ from culpa.tasks.store import connect
 if TYPE_CHECKING:
     from culpa.tasks.ingest import Ingested
 
-TRAINED = "trained.joblib"
+TRAINED = "trained.joblib"  # read by the process that wrote it, never by a later run
 RUN = "run.json"
 
 
@@ -54,7 +56,13 @@ def train_in(folder: Path, run_id: str, settings: Settings, progress: Progress |
     run = _order(settings, run_id, folder)
     sides = [prepare.read_rows(side, run.classes)[0] for side in _sides(folder, run)[:2]]
     held_out = sides[1] if len(sides) > 1 else None
-    options = ProxyOptions(method=settings.method, layers=settings.layers or None, held_out=held_out)
+    options = ProxyOptions(
+        method=settings.method,
+        layers=settings.layers or None,
+        held_out=held_out,
+        kept=kept_folder(settings.store) if settings.cache else None,
+        code=f"{version('culpa')} {code_of(settings.proxy)}",
+    )
     joblib.dump(fit(sides[0], settings, options, progress), folder / TRAINED)
 
 
@@ -67,6 +75,11 @@ def fit(labelled: Rows, settings: Settings, options: ProxyOptions, progress: Pro
         if proxy in ("auto", *AUTO):
             raise
         raise BadInput(f"the proxy {proxy} cannot be used on these rows: {error}") from error
+
+
+def kept_folder(store: Path) -> Path:
+    """Where a store's networks are kept for later runs: files that nothing else needs."""
+    return store.with_name(store.name + ".cache")
 
 
 def load_prepared(folder: Path) -> Prepared:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -30,13 +30,13 @@ class Attribution(Protocol):
 class ByGradients(Protocol):
     """A method that needs no training again, and scores any rows on any others."""
 
-    def between(self, training: Sequence[Batch], reference: Sequence[Batch]) -> Tensor:
+    def between(self, training: Sequence[Any], reference: Sequence[Batch]) -> Tensor:
         """(training rows, reference rows)."""
 
-    def on_mean(self, training: Sequence[Batch], reference: Sequence[Batch]) -> Tensor:
+    def on_mean(self, training: Sequence[Any], reference: Sequence[Batch]) -> Tensor:
         """(training rows,)."""
 
-    def own(self, training: Sequence[Batch]) -> Tensor:
+    def own(self, training: Sequence[Any]) -> Tensor:
         """(training rows,)."""
 
 
@@ -45,7 +45,7 @@ class OverRows:
     """A gradient method, asked about the rows of one training."""
 
     method: ByGradients
-    rows: Sequence[Batch]
+    rows: Sequence[Any]  # batches, as the method takes them
 
     def between(self, reference: Batch) -> Tensor:
         """(training rows, reference rows), positive helps."""

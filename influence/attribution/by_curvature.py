@@ -4,35 +4,37 @@ Also influence on few parameters (Kounavis et al. 2023): the same with `layers` 
 when all other layers are frozen, and `few_parameters` tells how far it orders rows as all layers do.
 """
 
+from typing import Any
+
 from culpa.influence.attribution.attribution import Attribution, OverRows
 from culpa.influence.attribution.method import Choices, Method
 from culpa.influence.attribution.through_curvature import NetworkInfluence
-from culpa.influence.curvature import CURVATURES
+from culpa.influence.curvature import CURVATURES, Curvature
 from culpa.influence.network import Training
 
-__all__ = ["BY_CURVATURE", "influence_through"]
+__all__ = ["BY_CURVATURE", "fit_curvature", "influence_through"]
 
 
-def influence_through(curvature: str, training: Training, choices: Choices) -> NetworkInfluence:
-    """The named curvature, fitted on the training rows, and influence through it."""
-    objective = training.recipe.objective
-    fitted = CURVATURES[curvature](
-        training.module,
-        objective,
-        training.batches(),
-        seed=choices.seed,
-        damping=choices.damping,
-        layers=choices.layers,
-    )
+def fit_curvature(curvature: str, training: Training, choices: Choices) -> Curvature:
+    """The named curvature, fitted on the training rows."""
+    options: dict[str, Any] = {"seed": choices.seed, "damping": choices.damping, "layers": choices.layers}
+    return CURVATURES[curvature](training.module, training.recipe.objective, training.batches(), **options)
+
+
+def influence_through(
+    curvature: str, training: Training, choices: Choices, fitted: Curvature | None = None
+) -> NetworkInfluence:
+    """Influence through the named curvature, fitted here or before."""
+    fitted = fit_curvature(curvature, training, choices) if fitted is None else fitted
     target = choices.losses(training)
-    return NetworkInfluence(training.module, objective, fitted, len(training), choices.layers, target)
+    return NetworkInfluence(training.module, training.recipe.objective, fitted, len(training), choices.layers, target)
 
 
 def _method(name: str, title: str, source: str, curvature: str) -> Method:
     def attribute(training: Training, choices: Choices) -> Attribution:
         return OverRows(influence_through(curvature, training, choices), training.batches())
 
-    return Method(name, title, source, attribute)
+    return Method(name, title, source, attribute, curvature=curvature)
 
 
 BY_CURVATURE = (

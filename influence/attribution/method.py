@@ -35,3 +35,4 @@ class Method:
     attribute: Callable[[Training, Choices], Attribution]
     retrains: bool = False  # trains again: its cost is that of trainings, not of gradients
     restricts: bool = True  # takes `layers`
+    curvature: str | None = None  # that it divides by: it can be fitted once and given again

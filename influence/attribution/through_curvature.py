@@ -16,7 +16,9 @@ from culpa.influence.curvature import Curvature
 from culpa.influence.gradients import Losses, Objective, Rowwise, capture
 from culpa.influence.gradients.batches import Batch
 
-__all__ = ["NetworkInfluence", "mean_gradient"]
+__all__ = ["NetworkInfluence", "Rows", "mean_gradient"]
+
+Rows = Batch | Mapping[str, Rowwise]  # training rows, or their gradients, captured before
 
 
 @dataclass(frozen=True)
@@ -30,24 +32,24 @@ class NetworkInfluence:
     layers: Sequence[str] | None = None  # those that the curvature was fitted on
     target: Losses | None = None  # what of a reference row is asked about; None: its loss
 
-    def between(self, training: Sequence[Batch], reference: Sequence[Batch]) -> Tensor:
+    def between(self, training: Sequence[Rows], reference: Sequence[Batch]) -> Tensor:
         """influence(i, v) of all pairs, (training rows, reference rows), units of the loss, positive helps."""
         return torch.cat([self._columns(training, batch) for batch in reference], dim=1)
 
-    def on_mean(self, training: Sequence[Batch], reference: Sequence[Batch]) -> Tensor:
+    def on_mean(self, training: Sequence[Rows], reference: Sequence[Batch]) -> Tensor:
         """Influence on the mean reference loss, (training rows,), positive helps: one direction for all of them."""
         mean = mean_gradient(self._reference(batch) for batch in reference)
         return self._against(training, mean)[:, 0]
 
-    def own(self, training: Sequence[Batch]) -> Tensor:
+    def own(self, training: Sequence[Rows]) -> Tensor:
         """Self-influence of each row, (training rows,), never negative."""
         return torch.cat([self.curvature.squares(self._training(batch)) / self.rows for batch in training])
 
-    def _columns(self, training: Sequence[Batch], batch: Batch) -> Tensor:
+    def _columns(self, training: Sequence[Rows], batch: Batch) -> Tensor:
         """Influence of all training rows on one batch of reference rows."""
         return self._against(training, {name: layer.written_out() for name, layer in self._reference(batch).items()})
 
-    def _against(self, training: Sequence[Batch], directions: dict[str, Tensor]) -> Tensor:
+    def _against(self, training: Sequence[Rows], directions: dict[str, Tensor]) -> Tensor:
         solved = self.curvature.solve(directions)
         parts = []
         for batch in training:
@@ -55,7 +57,9 @@ class NetworkInfluence:
             parts.append(torch.stack(products).sum(0) / self.rows)
         return torch.cat(parts)
 
-    def _training(self, batch: Batch) -> Mapping[str, Rowwise]:
+    def _training(self, batch: Rows) -> Mapping[str, Rowwise]:
+        if isinstance(batch, Mapping):
+            return batch
         return capture(self.module, self.objective.losses, batch, self.layers).layers
 
     def _reference(self, batch: Batch) -> Mapping[str, Rowwise]:

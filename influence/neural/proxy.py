@@ -15,27 +15,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from culpa.influence.attribution import METHODS, Attribution, Choices, attribute
+from culpa.influence.attribution import METHODS, Attribution, Choices
 from culpa.influence.attribution.attribution import OverRows
 from culpa.influence.attribution.through_curvature import NetworkInfluence
 from culpa.influence.attribution.tracin import TracIn
 from culpa.influence.folds import assign_folds, fold_count
 from culpa.influence.gradients import Classification, Regression, Target, in_order, target_losses
 from culpa.influence.gradients.batches import Batch
-from culpa.influence.network.dynamics import Dynamics, Looking
-from culpa.influence.network.recipe import Recipe
-from culpa.influence.network.stopping import stopped_early
-from culpa.influence.network.training import BATCH, Training, Watcher, train
+from culpa.influence.network.dynamics import Dynamics
+from culpa.influence.network.training import BATCH, Training
+from culpa.influence.neural.judged import judged
+from culpa.influence.neural.kept import Kept
 from culpa.influence.neural.pickled import pickled, unpickled
 from culpa.influence.neural.reference import influence_of
 from culpa.influence.neural.rows import Scale, batch_of, scale_of
+from culpa.influence.neural.trainings import kept_training
 from culpa.influence.proxy import ProxyScores, ReferenceInfluence
 from culpa.influence.rows import Rows
 
-__all__ = ["FittedNetwork", "Judge", "fit_network"]
+__all__ = ["FittedNetwork", "Judge"]
 
 LEAST_PROBABILITY = 1e-12
-HELD_OUT = 10  # of so many rows one is held out to stop early, where nothing else is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,7 @@ class FittedNetwork:
     judge: Judge
     scale: Scale
     training: Training  # on the kept rows
+    kept: Kept  # where results lie
     dynamics: Dynamics | None = None  # how each row was learnt in the first training
     folds: dict[bytes, Training] = field(default_factory=dict)  # of the rows a fold leaves -> its training
 
@@ -88,8 +89,11 @@ class FittedNetwork:
         known = self.folds.get(keep.tobytes()) if rows is self.rows else None
         if known is not None:
             return replace(self, keep=keep, training=known, folds={})
-        anew = _fitted(self.name, rows, keep, self.training.recipe, self.judge, self.training.seed)
-        return replace(anew, dynamics=self.dynamics) if rows is self.rows else anew
+        scale = scale_of(rows)
+        data = batch_of(rows.take(keep), self.training.recipe.inputs, scale)
+        training = kept_training(self.kept, self.training.recipe, data, seed=self.training.seed)
+        dynamics = self.dynamics if rows is self.rows else None
+        return FittedNetwork(self.name, rows, keep, self.judge, scale, training, self.kept, dynamics)
 
     def learning(self) -> dict[str, NDArray[np.float64]]:
         """How each row was learnt, epoch by epoch, (rows,) each: the columns of `network.dynamics`."""
@@ -138,11 +142,10 @@ class FittedNetwork:
         """The method, asked about all rows."""
         judge, everybody = self.judge, self._batch(self.rows)
         choices = Choices(seed=self.training.seed, layers=judge.layers, damping=judge.damping, target=target)
+        training = self.training
         if METHODS[judge.method].retrains:
-            whole = train(self.training.recipe, everybody, seed=self.training.seed)
-            return attribute(whole, judge.method, choices)
-        found = attribute(self.training, judge.method, choices)
-        return replace(found, rows=list(in_order(everybody, BATCH))) if isinstance(found, OverRows) else found
+            training = kept_training(self.kept, training.recipe, everybody, seed=training.seed)
+        return judged(self.kept, training, judge.method, choices, everybody)
 
     def _everybody(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Scores of all rows where a method knows the kept ones alone: the others get nought."""
@@ -169,7 +172,7 @@ class FittedNetwork:
 
     def _fold(self, keep: NDArray[np.bool_]) -> Training:
         data = self._batch(self.rows.take(keep))
-        found = train(self.training.recipe, data, seed=self.training.seed)
+        found = kept_training(self.kept, self.training.recipe, data, seed=self.training.seed)
         return self.folds.setdefault(keep.tobytes(), found)
 
     def _outcomes(self, training: Training, rows: Rows) -> NDArray[np.float64]:
@@ -190,62 +193,3 @@ def _forward(training: Training, data: Batch) -> list[Tensor]:
         if isinstance(objective, Regression):
             return [objective.predictions(training.module, batch) for batch in batches]
     raise ValueError(f"the objective {objective} neither classifies nor predicts a number: take one of these two")
-
-
-def fit_network(
-    name: str,
-    recipe: Recipe,
-    rows: Rows,
-    keep: NDArray[np.bool_] | None = None,
-    *,
-    seed: int,
-    judge: Judge | None = None,
-    held_out: Rows | None = None,
-) -> FittedNetwork:
-    """Train the recipe's network on the kept rows.
-
-    `held_out` rows tell when to stop, where the recipe has patience; without any, a tenth of the kept rows does.
-    Errors: ValueError for an objective that does not fit the labels, and for what `train` refuses.
-    """
-    keep = np.ones(len(rows), np.bool_) if keep is None else keep
-    recipe = _fitting(recipe, rows)
-    if recipe.patience is not None:
-        recipe = _patient(recipe, rows, keep, held_out, seed)
-    looking = Looking(recipe.objective, batch_of(rows, recipe.inputs, scale_of(rows)))
-    fitted = _fitted(name, rows, keep, recipe, judge or Judge(), seed, looking)
-    return replace(fitted, dynamics=looking.dynamics())
-
-
-def _fitted(
-    name: str,
-    rows: Rows,
-    keep: NDArray[np.bool_],
-    recipe: Recipe,
-    judge: Judge,
-    seed: int,
-    watch: Watcher | None = None,
-) -> FittedNetwork:
-    if not keep.any():
-        raise ValueError(f"none of {len(rows)} rows is kept, at least one is needed to train on: keep some rows")
-    scale = scale_of(rows)
-    training = train(recipe, batch_of(rows.take(keep), recipe.inputs, scale), seed=seed, watch=watch)
-    return FittedNetwork(name, rows, keep, judge, scale, training)
-
-
-def _fitting(recipe: Recipe, rows: Rows) -> Recipe:
-    """The recipe with the objective that the labels ask for, where it names the usual one."""
-    if rows.classes or not isinstance(recipe.objective, Classification):
-        return recipe
-    return replace(recipe, objective=Regression(recipe.objective.forward))
-
-
-def _patient(recipe: Recipe, rows: Rows, keep: NDArray[np.bool_], held_out: Rows | None, seed: int) -> Recipe:
-    """The recipe with the number of epochs that rows outside the training ask for."""
-    kept, scale = rows.take(keep), scale_of(rows)
-    if held_out is None:
-        turn = assign_folds(kept, HELD_OUT) == 0
-        if not turn.any() or turn.all():
-            return recipe
-        kept, held_out = kept.take(~turn), kept.take(turn)
-    data, judges = (batch_of(some, recipe.inputs, scale) for some in (kept, held_out))
-    return stopped_early(recipe, data, judges, seed=seed, patience=recipe.patience or 1)
