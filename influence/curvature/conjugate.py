@@ -67,26 +67,30 @@ class Conjugate:
     def _converged(self, joined: Tensor) -> Tensor:
         found = self._descend(joined)
         if not found.residual <= self.tolerance:
+            why = "the most allowed" if found.steps >= self.most_steps else "where rounding leaves nothing to gain"
             raise ValueError(
-                f"conjugate gradients came to a residual of {found.residual:.2g} in {found.steps} steps, needed "
-                f"{self.tolerance:.2g}: raise damping above {self.added:.2g}, give the fit of fit_ekfac as "
-                "preconditioner, allow more steps, or make do with a larger tolerance"
+                f"conjugate gradients came to a residual of {found.residual:.2g} in {found.steps} steps, {why}, needed "
+                f"{self.tolerance:.2g}: raise damping above {self.added:.2g}, most_steps or tolerance"
             )
         return found.values
 
     def _descend(self, joined: Tensor) -> Solution:
-        """In double precision, the products with the curvature in that of the gradients."""
+        """In double precision, but for the products on the way, in that of the gradients."""
+
+        def precisely(directions: Tensor) -> Tensor:
+            return join(self.products(split(directions, self.sizes)), self.sizes) + self.added * directions
 
         def times(directions: Tensor) -> Tensor:
-            products = self.products(split(directions.to(joined.dtype), self.sizes))
-            return join(products, self.sizes) + self.added * directions
+            narrow = split(directions.to(joined.dtype), self.sizes)
+            return join(self.products(narrow), self.sizes) + self.added * directions
 
         def ease(residuals: Tensor) -> Tensor:
             if self.preconditioner is None:
                 return residuals
             return join(self.preconditioner.solve(split(residuals, self.sizes)), self.sizes)
 
-        return descend(times, ease, joined.double(), tolerance=self.tolerance, most_steps=self.most_steps)
+        sides = joined.double()
+        return descend(times, precisely, ease, sides, tolerance=self.tolerance, most_steps=self.most_steps)
 
 
 def fit_conjugate(
@@ -105,7 +109,8 @@ def fit_conjugate(
     """What it takes to solve by conjugate gradients with the curvature at the module's parameters as they are now.
 
     Damping is a tenth of the Gauss-Newton matrix's mean eigenvalue if left out, of either kind. A preconditioner is
-    fitted on the same layers, with the same damping: EK-FAC saves most of the steps.
+    fitted on the same layers, with the same damping. EK-FAC saves most of the steps where inputs are of very different
+    size, and on a well-scaled network may cost more than it saves: `attempt` tells.
     """
     check_damping(damping)
     still = deepcopy(module)

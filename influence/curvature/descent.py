@@ -1,8 +1,8 @@
 """Conjugate gradients for many right-hand sides at once: a product with the matrix is one product for all of them.
 
 Each side has its own step lengths, and leaves when its residual is small enough. The residual that the recursion keeps
-drifts from the true one by rounding, so the true one is computed at the end and, where it is still too large, taken as
-a new right-hand side. Source: Hestenes & Stiefel 1952.
+drifts from the true one by rounding, so the true one is computed at the end, more precisely, and where it is still too
+large taken as a new right-hand side. Source: Hestenes & Stiefel 1952; iterative refinement Wilkinson 1963.
 """
 
 from collections.abc import Callable
@@ -25,18 +25,20 @@ class Solution:
     steps: int  # products with H
 
 
-def descend(times: Times, ease: Times, sides: Tensor, *, tolerance: float, most_steps: int) -> Solution:
+def descend(
+    times: Times, precisely: Times, ease: Times, sides: Tensor, *, tolerance: float, most_steps: int
+) -> Solution:
     """x with H x = b for each side b: `times` multiplies by H, `ease` by something near H^-1 (or does nothing).
 
-    It ends at residuals of `tolerance`, after `most_steps`, or when rounding leaves nothing to gain. Errors: ValueError
-    where H is not positive or not finite.
+    `precisely` is `times` without its rounding, for the true residual. It ends at residuals of `tolerance`, after
+    `most_steps`, or when rounding leaves nothing to gain. Errors: ValueError where H is not positive or not finite.
     """
     values, residuals, steps, worst = torch.zeros_like(sides), sides, 0, 1.0
     sizes = sides.norm(dim=1)
     while True:
         moved, used = _once(times, ease, residuals, tolerance * sizes, most_steps - steps)
         values, steps = values + moved, steps + used
-        residuals, before = sides - times(values), worst
+        residuals, before = sides - precisely(values), worst
         worst = float((residuals.norm(dim=1) / sizes.clip(torch.finfo(sides.dtype).tiny)).max())
         if worst <= tolerance or steps >= most_steps or worst > before / 2:
             return Solution(values, worst, steps)

@@ -1,6 +1,6 @@
 """Layers end to end: the gradients of all layers as one matrix, and back; and few rows of them at a time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from culpa.influence.curvature.curvature import Written
 from culpa.influence.gradients import Rowwise
 
-__all__ = ["join", "split", "written_in_blocks"]
+__all__ = ["in_precision", "join", "split", "written_in_blocks"]
 
 MOST_ENTRIES = 2**23  # of what a block of rows writes out
 
@@ -43,7 +43,17 @@ def written_in_blocks(gradients: Mapping[str, Rowwise]) -> Iterator[dict[str, Te
         yield {name: _part(layer, slice(start, start + step)).written_out() for name, layer in gradients.items()}
 
 
+def in_precision(layer: Form, dtype: torch.dtype) -> Form:
+    """The same gradients, their factors in another precision."""
+    return _with_factors(layer, lambda factor: factor.to(dtype) if factor.is_floating_point() else factor)
+
+
 def _part(layer: Form, rows: slice) -> Form:
     """Some rows of a layer's gradients: every form keeps its rows first."""
-    parts = {name: value[rows] for name, value in vars(layer).items() if isinstance(value, Tensor)}
+    return _with_factors(layer, lambda factor: factor[rows])
+
+
+def _with_factors(layer: Form, change: Callable[[Tensor], Tensor]) -> Form:
+    """A layer's gradients with every tensor in them changed."""
+    parts = {name: change(value) for name, value in vars(layer).items() if isinstance(value, Tensor)}
     return cast(Form, replace(cast(Any, layer), **parts))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from culpa.influence.curvature.curvature import Written
+from culpa.influence.curvature.joined import in_precision
 from culpa.influence.curvature.layout import to_parameters, to_written
 from culpa.influence.curvature.passes import Passes
 from culpa.influence.gradients.batches import Batch
@@ -22,12 +23,12 @@ __all__ = ["GaussNewtonProducts", "HessianProducts", "Products"]
 
 TOGETHER = 32  # directions that one second backward pass takes
 
-Products = Callable[[Written], dict[str, Tensor]]  # directions -> the mean curvature, undamped, times each; double
+Products = Callable[[Written], dict[str, Tensor]]  # directions -> the mean curvature, undamped, times each, in double
 
 
 @dataclass(frozen=True)
 class GaussNewtonProducts:
-    """The passes whose outer products add up to rows times the Gauss-Newton matrix."""
+    """The passes whose outer products add up to rows times the Gauss-Newton matrix; as precise as the directions."""
 
     passes: Passes
     rows: int
@@ -36,15 +37,19 @@ class GaussNewtonProducts:
         """G d for every direction, (directions, parameters) by layer."""
         totals = {name: torch.zeros_like(written, dtype=torch.double) for name, written in directions.items()}
         for found in self.passes:
-            along = torch.stack([layer.along(directions[name]) for name, layer in found.layers.items()]).sum(0)
-            for name, layer in found.layers.items():
+            layers = {name: in_precision(layer, directions[name].dtype) for name, layer in found.layers.items()}
+            along = torch.stack([layer.along(directions[name]) for name, layer in layers.items()]).sum(0)
+            for name, layer in layers.items():
                 totals[name] += layer.weighed(along.T)
         return {name: total / self.rows for name, total in totals.items()}
 
 
 @dataclass(frozen=True)
 class HessianProducts:
-    """A module whose parameters stay as they are, and the rows whose mean loss is differentiated twice."""
+    """A module whose parameters stay as they are, and the rows whose mean loss is differentiated twice.
+
+    As precise as the module.
+    """
 
     module: nn.Module
     objective: Objective
@@ -60,6 +65,7 @@ class HessianProducts:
     def _times(self, directions: Sequence[Tensor]) -> list[Tensor]:
         """The same for few directions, one tensor (directions, parameters) for each layer."""
         layers = [self.module.get_submodule(name) for name in self.layers]
+        directions = [one.to(next(layer.parameters())) for layer, one in zip(layers, directions, strict=True)]
         counts = [len(list(layer.parameters(recurse=False))) for layer in layers]
         along = [part for pair in zip(layers, directions, strict=True) for part in to_parameters(*pair)]
         totals = [torch.zeros_like(part, dtype=torch.double) for part in along]

@@ -134,17 +134,32 @@ def test_the_residual_it_reports_is_the_true_one():
     expected = ((joined - found @ factor @ factor.T).norm(dim=1) / joined.norm(dim=1)).max()
     assert report.residual == pytest.approx(float(expected), rel=1e-9)
     assert report.steps == 5
-    with pytest.raises(ValueError, match=rf"residual of {report.residual:.2g} in 5 steps, needed 1e-05: raise damping"):
+    with pytest.raises(
+        ValueError, match=rf"residual of {report.residual:.2g} in 5 steps, the most allowed, needed 1e-05: raise"
+    ):
         fitted.solve(gradients)
+
+
+def test_a_module_in_single_precision_is_solved_beyond_it():
+    model, (features, labels) = small_model("network")
+    batch = features.float(), labels
+    gradients = written(model.float(), batch)
+    fitted = fit_conjugate(model, Classification(), [batch], seed=0, damping=1e-3, tolerance=1e-10)
+    assert fitted.attempt(gradients)[1].residual <= 1e-10
+    expected = fit_dense(model, Classification(), [batch], seed=0, damping=1e-3).solve(gradients)
+    for layer, values in fitted.solve(gradients).items():
+        torch.testing.assert_close(values, expected[layer], rtol=1e-6, atol=1e-6 * float(values.abs().max()))
 
 
 def test_rounding_that_keeps_it_from_its_tolerance_is_told_and_not_waited_for():
     model, (features, labels) = small_model("network")
     batch = features.float(), labels
-    fitted = fit_conjugate(model.float(), Classification(), [batch], seed=0, damping=1e-3, tolerance=1e-15)
+    fitted = fit_conjugate(model.float(), Classification(), [batch], seed=0, damping=1e-3, tolerance=1e-20)
     solved, report = fitted.attempt(written(model, batch))
-    assert 1e-15 < report.residual < 1e-4
+    assert 1e-20 < report.residual < 1e-10
     assert report.steps < 500
+    with pytest.raises(ValueError, match="where rounding leaves nothing to gain"):
+        fitted.solve(written(model, batch))
     assert all(values.dtype == torch.float32 for values in solved.values())
 
 
@@ -156,7 +171,7 @@ def test_a_gradient_of_nought_has_no_residual():
     assert not any(values.any() for values in solved.values())
 
 
-def test_ekfac_as_preconditioner_saves_most_of_the_steps():
+def test_ekfac_as_preconditioner_saves_most_of_the_steps_on_inputs_of_different_size():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(12, 10), nn.Tanh(), nn.Linear(10, 3)).double()
     scales = torch.logspace(-2, 1, 12).double()
