@@ -8,6 +8,7 @@ from culpa.influence.attribution.attribution import Attribution
 from culpa.influence.attribution.by_checkpoints import BY_CHECKPOINTS
 from culpa.influence.attribution.by_curvature import BY_CURVATURE
 from culpa.influence.attribution.data_value_embedding import BY_WALKING_BACK
+from culpa.influence.attribution.fast import FASTIF
 from culpa.influence.attribution.gradient_rollback import GRADIENT_ROLLBACK
 from culpa.influence.attribution.method import Choices, Method
 from culpa.influence.attribution.retraining import LEAVE_ONE_OUT
@@ -33,6 +34,7 @@ METHODS: dict[str, Method] = {
         UNTRAC_INVERSE,
         TRAK,
         TRACKSTAR,
+        FASTIF,
     )
 }
 
