@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from culpa.influence.curvature.curvature import Written, check_damping, damping_for
-from culpa.influence.curvature.joined import written_in_blocks
+from culpa.influence.curvature.joined import check_known, written_in_blocks
 from culpa.influence.curvature.passes import Passes, check_batches, kept_or_made
 from culpa.influence.gradients import Captured, Rowwise, capture
 from culpa.influence.gradients.batches import Batch
@@ -36,6 +36,7 @@ class DataInf:
 
     def solve(self, gradients: Written) -> dict[str, Tensor]:
         """H^-1 times each gradient, layer by layer."""
+        check_known(gradients, self.damping)
         taken = {name: torch.zeros_like(written, dtype=torch.double) for name, written in gradients.items()}
         for found in self.passes:
             for name, written in gradients.items():
@@ -48,6 +49,7 @@ class DataInf:
 
     def squares(self, gradients: Mapping[str, Rowwise]) -> Tensor:
         """<g_i, H^-1 g_i>, (rows,)."""
+        check_known(gradients, self.damping)
         parts = {name: layer.squares().double() for name, layer in gradients.items()}
         for found in self.passes:
             for name, layer in gradients.items():

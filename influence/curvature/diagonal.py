@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from culpa.influence.curvature.curvature import Written, check_damping, damping_for
+from culpa.influence.curvature.joined import check_known
 from culpa.influence.curvature.passes import fisher_gradients
 from culpa.influence.gradients import Rowwise
 from culpa.influence.gradients.batches import Batch
@@ -28,6 +29,7 @@ class Diagonal:
 
     def solve(self, gradients: Written) -> dict[str, Tensor]:
         """Each gradient, parameter by parameter divided."""
+        check_known(gradients, self.curvatures)
         return {name: (written / self.curvatures[name]).to(written.dtype) for name, written in gradients.items()}
 
     def squares(self, gradients: Mapping[str, Rowwise]) -> Tensor:
@@ -39,6 +41,7 @@ class Diagonal:
         return self._weighed_squares(gradients, power=2).sqrt()
 
     def _weighed_squares(self, gradients: Mapping[str, Rowwise], power: int) -> Tensor:
+        check_known(gradients, self.curvatures)
         parts = [layer.weighed_squares(self.curvatures[name] ** -power) for name, layer in gradients.items()]
         return torch.stack(parts).sum(0)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from culpa.influence.curvature.curvature import Written, check_damping, damping_for
-from culpa.influence.curvature.joined import join, written_in_blocks
+from culpa.influence.curvature.joined import check_same, join, written_in_blocks
 from culpa.influence.curvature.linear_layer import linear_layer
 from culpa.influence.curvature.passes import check_batches
 from culpa.influence.gradients import Outer, Rowwise, capture
@@ -59,6 +59,7 @@ class Exact:
 
     def squares(self, gradients: Mapping[str, Rowwise]) -> Tensor:
         """<g_i, H^-1 g_i>, (rows,), from the factors."""
+        check_same(gradients, self._sizes)
         layer = gradients[self.name]
         assert isinstance(layer, Outer)
         inputs, errors = (part.flatten(0, 1).cpu().numpy() for part in (layer.inputs, layer.errors))

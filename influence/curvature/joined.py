@@ -1,7 +1,7 @@
 """Layers end to end: the gradients of all layers as one matrix, and back; and few rows of them at a time."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import fields, replace
 from typing import Any, TypeVar, cast
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 from culpa.influence.curvature.curvature import Written
 from culpa.influence.gradients import Rowwise
 
-__all__ = ["in_precision", "join", "split", "written_in_blocks"]
+__all__ = ["check_known", "check_same", "factors", "in_precision", "join", "split", "written_in_blocks"]
 
 MOST_ENTRIES = 2**23  # of what a block of rows writes out
 
@@ -22,17 +22,25 @@ def join(gradients: Written, sizes: Mapping[str, int]) -> Tensor:
 
     Errors: ValueError for other layers than a curvature was fitted on.
     """
-    if gradients.keys() != sizes.keys():
-        raise ValueError(
-            f"gradients of the layers {', '.join(map(repr, gradients))} came, the curvature was fitted on "
-            f"{', '.join(map(repr, sizes))}: capture the gradients with the same layers"
-        )
+    check_same(gradients, sizes)
     return torch.cat([gradients[name] for name in sizes], dim=1)
 
 
 def split(values: Tensor, sizes: Mapping[str, int]) -> dict[str, Tensor]:
     """The inverse of `join`."""
     return dict(zip(sizes, torch.split(values, list(sizes.values()), dim=1), strict=True))
+
+
+def check_same(given: Collection[str], fitted: Collection[str]) -> None:
+    """Refuse other layers than a curvature was fitted on: where layers hang together, it takes all of them."""
+    if set(given) != set(fitted):
+        raise _other_layers(given, fitted)
+
+
+def check_known(given: Collection[str], fitted: Collection[str]) -> None:
+    """Refuse layers that a curvature was not fitted on: where each stands alone, some of them will do."""
+    if not set(given) <= set(fitted):
+        raise _other_layers(given, fitted)
 
 
 def written_in_blocks(gradients: Mapping[str, Rowwise]) -> Iterator[dict[str, Tensor]]:
@@ -45,7 +53,15 @@ def written_in_blocks(gradients: Mapping[str, Rowwise]) -> Iterator[dict[str, Te
 
 def in_precision(layer: Form, dtype: torch.dtype) -> Form:
     """The same gradients, their factors in another precision."""
+    if all(factor.dtype == dtype for factor in factors(layer).values() if factor.is_floating_point()):
+        return layer
     return _with_factors(layer, lambda factor: factor.to(dtype) if factor.is_floating_point() else factor)
+
+
+def factors(layer: Rowwise) -> dict[str, Tensor]:
+    """The tensors that a layer's gradients are kept in."""
+    kept = {part.name: getattr(layer, part.name) for part in fields(cast(Any, layer))}
+    return {name: value for name, value in kept.items() if isinstance(value, Tensor)}
 
 
 def _part(layer: Form, rows: slice) -> Form:
@@ -55,5 +71,11 @@ def _part(layer: Form, rows: slice) -> Form:
 
 def _with_factors(layer: Form, change: Callable[[Tensor], Tensor]) -> Form:
     """A layer's gradients with every tensor in them changed."""
-    parts = {name: change(value) for name, value in vars(layer).items() if isinstance(value, Tensor)}
-    return cast(Form, replace(cast(Any, layer), **parts))
+    return cast(Form, replace(cast(Any, layer), **{name: change(value) for name, value in factors(layer).items()}))
+
+
+def _other_layers(given: Collection[str], fitted: Collection[str]) -> ValueError:
+    return ValueError(
+        f"gradients of the layers {', '.join(map(repr, given))} came, the curvature was fitted on "
+        f"{', '.join(map(repr, fitted))}: capture the gradients with the same layers"
+    )

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from culpa.influence.curvature.bases import Basis, curvatures_along, eigenbases
 from culpa.influence.curvature.curvature import Written, check_damping, damping_for
+from culpa.influence.curvature.joined import check_known
 from culpa.influence.gradients import Rowwise
 from culpa.influence.gradients.batches import Batch
 from culpa.influence.gradients.objective import Objective
@@ -31,6 +32,7 @@ class Kronecker:
 
     def solve(self, gradients: Written) -> dict[str, Tensor]:
         """H^-1 times each gradient, layer by layer."""
+        check_known(gradients, self.bases)
         return {name: self._solve(name, written) for name, written in gradients.items()}
 
     def squares(self, gradients: Mapping[str, Rowwise]) -> Tensor:
@@ -42,6 +44,7 @@ class Kronecker:
         return self._weighed_squares(gradients, power=2).sqrt()
 
     def _weighed_squares(self, gradients: Mapping[str, Rowwise], power: int) -> Tensor:
+        check_known(gradients, self.bases)
         turned = {name: self.bases[name].turn(layer) for name, layer in gradients.items()}
         parts = [layer.weighed_squares(self.curvatures[name] ** -power) for name, layer in turned.items()]
         return torch.stack(parts).sum(0)

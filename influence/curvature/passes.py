@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from culpa.influence.curvature.joined import factors
 from culpa.influence.gradients import Captured, capture
 from culpa.influence.gradients.batches import Batch
 from culpa.influence.gradients.objective import Objective
@@ -71,5 +72,4 @@ def kept_or_made(make: Callable[[], Iterator[Captured]]) -> Passes:
 
 
 def _numbers(found: Captured) -> int:
-    parts = (value for layer in found.layers.values() for value in vars(layer).values())
-    return sum(value.numel() for value in parts if isinstance(value, Tensor))
+    return sum(factor.numel() for layer in found.layers.values() for factor in factors(layer).values())

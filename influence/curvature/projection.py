@@ -16,7 +16,7 @@ from torch import Tensor
 
 from culpa.influence.curvature.bases import Basis
 from culpa.influence.curvature.curvature import Written
-from culpa.influence.curvature.joined import join, split
+from culpa.influence.curvature.joined import check_same, join, split
 from culpa.influence.gradients import Lookups, Outer, Rowwise
 
 __all__ = ["Axes", "LayerProjection", "Projection", "Sketch", "principal_projection", "random_projection"]
@@ -110,10 +110,12 @@ class Projection:
 
     def project(self, gradients: Mapping[str, Rowwise]) -> Tensor:
         """The projected gradients of a batch of rows, (rows, axes)."""
+        check_same(gradients, self.layers)
         return join({name: self.layers[name].project(layer) for name, layer in gradients.items()}, self.widths)
 
     def project_written(self, gradients: Written) -> Tensor:
         """The same of written-out gradients, (rows, axes), in double precision."""
+        check_same(gradients, self.layers)
         parts = {name: self.layers[name].project_written(written) for name, written in gradients.items()}
         return join(parts, self.widths)
 
