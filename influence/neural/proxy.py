@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from culpa.influence.attribution import METHODS, Attribution, Choices
 from culpa.influence.attribution.attribution import OverRows
 from culpa.influence.attribution.through_curvature import NetworkInfluence
 from culpa.influence.attribution.tracin import TracIn
+from culpa.influence.attribution.words import words_to_blame
 from culpa.influence.folds import assign_folds, fold_count
 from culpa.influence.gradients import Classification, Regression, Target, in_order, target_losses
 from culpa.influence.gradients.batches import Batch
@@ -98,6 +99,21 @@ class FittedNetwork:
     def learning(self) -> dict[str, NDArray[np.float64]]:
         """How each row was learnt, epoch by epoch, (rows,) each: the columns of `network.dynamics`."""
         return {} if self.dynamics is None else self.dynamics.columns()
+
+    def words(
+        self, index: NDArray[Any], reference: Rows, *, most: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Of each row the tokens that move the mean of the reference rows most, and by how much, by TracIn-WE.
+
+        (rows in index, most) each; token -1 where a row has no more, and everywhere for a network without words.
+        """
+        if self.training.recipe.inputs != "tokens" or not _has_words(self.training):
+            nothing = np.full((len(index), most), -1)
+            return nothing, np.zeros(nothing.shape)
+        rows, others = self._batch(self.rows.take(index)), self._batch(reference)
+        choices = Choices(seed=self.training.seed)
+        found = words_to_blame(self.training, rows, others, most=most, choices=choices)
+        return found.tokens.numpy(), found.values.double().numpy() * self.scale.loss
 
     def report(self) -> dict[str, object]:
         """What a run records of this proxy."""
@@ -193,3 +209,7 @@ def _forward(training: Training, data: Batch) -> list[Tensor]:
         if isinstance(objective, Regression):
             return [objective.predictions(training.module, batch) for batch in batches]
     raise ValueError(f"the objective {objective} neither classifies nor predicts a number: take one of these two")
+
+
+def _has_words(training: Training) -> bool:
+    return any(isinstance(part, nn.Embedding) for part in training.module.modules())
