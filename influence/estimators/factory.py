@@ -11,6 +11,8 @@ from typing import Any
 
 __all__ = ["load_factory"]
 
+READ_FROM = "_culpa_read_from"  # which file a module was read from, and the time of its last change
+
 
 def load_factory(name: str) -> Callable[..., Any]:
     """The callable that MODULE:FACTORY names; FACTORY may have dots. The current directory is looked in first.
@@ -39,14 +41,26 @@ def load_factory(name: str) -> Callable[..., Any]:
 
 
 def _module(name: str) -> ModuleType:
+    """The module as its file is now: in a process that lives long, a file that was changed is read again."""
     try:
         with _from_here():
-            return importlib.import_module(name)
+            return _fresh(name)
     except Exception as error:  # the user's module may fail in any way
         raise ValueError(
             f"the module {name!r} cannot be imported ({type(error).__name__}: {error}): start where its file lies, or "
             "install what it needs"
         ) from error
+
+
+def _fresh(name: str) -> ModuleType:
+    """Imported, or imported again where the file here is another one, or was changed since."""
+    file = Path.cwd().joinpath(*name.split(".")).with_suffix(".py")
+    changed = (str(file), file.stat().st_mtime_ns) if file.is_file() else None
+    if changed is not None and getattr(sys.modules.get(name), READ_FROM, None) != changed:
+        sys.modules.pop(name, None)
+    module = importlib.import_module(name)
+    setattr(module, READ_FROM, changed)
+    return module
 
 
 @contextmanager

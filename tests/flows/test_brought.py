@@ -1,7 +1,6 @@
 """Proxies beyond the built-in three, through the whole command: a reader of texts, a user's network and estimator."""
 
 import json
-import sys
 from pathlib import Path
 
 import duckdb
@@ -65,7 +64,6 @@ def sentences(folder: Path) -> set[str]:
 
 @pytest.fixture
 def clouds(folder: Path) -> set[str]:
-    sys.modules.pop("models", None)  # that of another test's folder
     Path("models.py").write_text(MODULE)
     write_blobs(Path("trusted.parquet"), 60, 0, seed=1)
     return write_blobs(Path("train.parquet"), 120, 8)
