@@ -11,6 +11,7 @@ from culpa.influence.attribution.data_value_embedding import BY_WALKING_BACK
 from culpa.influence.attribution.fast import FASTIF
 from culpa.influence.attribution.gradient_rollback import GRADIENT_ROLLBACK
 from culpa.influence.attribution.method import Choices, Method
+from culpa.influence.attribution.relative import RELATIVE
 from culpa.influence.attribution.retraining import LEAVE_ONE_OUT
 from culpa.influence.attribution.subset_models import SUBSET_MODELS
 from culpa.influence.attribution.trackstar import TRACKSTAR
@@ -25,6 +26,7 @@ METHODS: dict[str, Method] = {
     method.name: method
     for method in (
         *BY_CURVATURE,
+        *RELATIVE,
         *BY_CHECKPOINTS,
         *BY_WALKING_BACK,
         GRADIENT_ROLLBACK,

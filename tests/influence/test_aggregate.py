@@ -51,18 +51,30 @@ def test_the_class_minimum_sees_a_class_that_the_mean_forgives():
     np.testing.assert_array_equal(aggregate.class_minimum(influence, labels), [-2.0, 0.1])
 
 
-def test_relative_influence_by_hand():
-    """Two parameters, H = diag(4, 1): g = (2, 0) has H^-1 g = (.5, 0), self-influence 1 and a step of .5."""
-    curvature, row, reference = np.diag([4.0, 1.0]), np.array([2.0, 0.0]), np.array([3.0, 5.0])
-    solved = np.linalg.solve(curvature, row)
-    influence, own, step = np.array([solved @ reference]), np.array([solved @ row]), np.array([np.hypot(*solved)])
-    assert aggregate.relative_to_self(influence, own) == pytest.approx(1.5)
-    assert aggregate.relative_to_step(influence, step) == pytest.approx(3.0)
+def test_the_matrix_by_class_is_the_mean_over_each_classs_reference_rows_and_all_layers(planted):
+    labels = np.array([4, 1, 1, 4, 7, 7, 1, 1, 4])
+    found = aggregate.by_class(planted, labels)
+    expected = np.stack([planted[:, :, labels == label].mean(axis=(1, 2)) for label in (1, 4, 7)], axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_array_equal(aggregate.class_minimum(planted, labels), found.min(axis=1))
 
 
-def test_relative_influence_divides_every_reference_row_and_is_unknown_for_a_row_without_effect():
-    found = aggregate.relative_to_self(np.ones((2, 3)), np.array([4.0, 0.0]))
-    np.testing.assert_array_equal(found, [[0.5] * 3, [np.nan] * 3])
+@pytest.mark.parametrize("name", aggregate.AGGREGATIONS)
+def test_every_aggregation_can_be_asked_for_by_name(name, planted):
+    labels = np.arange(9) % 3
+    found = aggregate.AGGREGATIONS[name](planted, labels)
+    assert found.shape == (20,)
+    assert found.argmin() == 3
+    order = CHANCE.permutation(20)
+    np.testing.assert_allclose(aggregate.AGGREGATIONS[name](planted[order], labels), found[order])
+
+
+def test_a_tenth_of_the_rows_is_voted_on_if_no_number_is_given(planted):
+    np.testing.assert_array_equal(aggregate.votes(planted), aggregate.votes(planted, 2))
+
+
+def test_the_sum_is_the_mean_times_the_reference_rows(planted):
+    np.testing.assert_allclose(aggregate.total(planted), 18 * aggregate.mean(planted))
 
 
 @pytest.mark.parametrize(
