@@ -3,7 +3,8 @@
 score(i, v) = sum over checkpoints of rate * <g_i, g_v>, positive helps: a step along -g_i at that rate lowers the loss
 of v by so much. Over all layers this is TracIn-all, over the last TracIn-last (Pruthi et al. 2020); over the word
 embedding it is TracIn-WE, where two rows meet in the words they share, so that the score splits into words, and where
-only each row's strongest words may be kept (Yeh et al. 2022). Its unit is nats, the model's own loss.
+only each row's strongest words may be kept, or words meet their synonyms (Yeh et al. 2022). Its unit is nats, the
+model's own loss.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from culpa.influence.attribution.synonyms import Synonyms
 from culpa.influence.attribution.through_curvature import mean_gradient
 from culpa.influence.gradients import Lookups, Losses, Objective, Rowwise, capture
 from culpa.influence.gradients.batches import Batch
@@ -30,6 +32,7 @@ class TracIn:
     checkpoints: Sequence[Checkpoint]
     layers: Sequence[str] | None = None
     top_words: int | None = None  # of each row's gradient in an Embedding
+    synonyms: Synonyms | None = None  # words that meet besides themselves
     target: Losses | None = None  # what of a reference row is asked about; None: its loss
 
     def __post_init__(self) -> None:
@@ -56,14 +59,15 @@ class TracIn:
             parts.append(moment.rate * torch.cat(squares))
         return torch.stack(parts).sum(0)
 
-    def words(self, row: Batch, reference: Batch, layer: str) -> dict[int, float]:
-        """What each token adds to the score of one row on the mean of some reference rows, by an Embedding's name."""
-        total: dict[int, float] = {}
+    def words(self, rows: Sequence[Batch], reference: Sequence[Batch], layer: str) -> tuple[Tensor, Tensor]:
+        """Tokens of each row and what each place adds to `on_mean` in the named Embedding, (rows, positions) both."""
+        each = 1 if self.synonyms is None else self.synonyms.most
+        tokens, parts = torch.cat([self._lookups(batch, layer).tokens for batch in rows]), []
         for moment in self._moments():
-            ours, theirs = self._lookups(row, layer), self._lookups(reference, layer)
-            for token, dots in ours.dots_by_token(theirs).items():
-                total[token] = total.get(token, 0.0) + moment.rate * float(dots.mean())
-        return total
+            mean = mean_gradient({layer: self._lookups(batch, layer, self.target)} for batch in reference)[layer][0]
+            places = torch.cat([self._lookups(batch, layer).by_position(mean) for batch in rows])
+            parts.append(moment.rate * places.reshape(len(places), -1, each).sum(2))
+        return tokens[:, ::each], torch.stack(parts).sum(0)
 
     def _moments(self) -> Iterator[Checkpoint]:
         """Each checkpoint with the module in its state; afterwards the module is what it was."""
@@ -90,15 +94,16 @@ class TracIn:
         return torch.cat(parts)
 
     def _kept(self, batch: Batch, losses: Losses | None = None) -> Mapping[str, Rowwise]:
-        """A batch's gradients, of words the strongest alone."""
+        """A batch's gradients, of words as many as are asked for."""
         found = capture(self.module, losses or self.objective.losses, batch, self.layers).layers
-        if self.top_words is None:
-            return found
-        count = self.top_words
-        return {name: one.strongest(count) if isinstance(one, Lookups) else one for name, one in found.items()}
+        return {name: self._words(one) if isinstance(one, Lookups) else one for name, one in found.items()}
 
-    def _lookups(self, batch: Batch, layer: str) -> Lookups:
-        found = self._kept(batch)[layer]
+    def _words(self, found: Lookups) -> Lookups:
+        kept = found if self.top_words is None else found.strongest(self.top_words)
+        return kept if self.synonyms is None else self.synonyms(kept)
+
+    def _lookups(self, batch: Batch, layer: str, losses: Losses | None = None) -> Lookups:
+        found = self._kept(batch, losses)[layer]
         if not isinstance(found, Lookups):
             raise ValueError(f"layer {layer!r} is no Embedding, so its gradient has no words: name the Embedding")
         return found

@@ -14,7 +14,7 @@ from culpa.influence.gradients import Classification
 from culpa.influence.network import train
 from tests.influence.network.small_trainings import DATA, RECIPES, blobs, small_training
 
-NEED_WORDS = {"tracin-we", "tracin-we-topk"}
+NEED_WORDS = {"tracin-we", "tracin-we-topk", "tracin-we-synonyms"}
 NEED_ONE_LAYER = {"exact"}  # whose Hessian is a closed form for a linear layer alone
 UNIT_GRADIENTS = {"trackstar"}  # whose score of a row on itself is 1, whatever its label
 CHOICES = Choices(seed=0, models=8)

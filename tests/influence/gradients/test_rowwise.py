@@ -25,6 +25,11 @@ FORMS = {
     "many positions, small layer": make_outer(40, 3, 2),
     "written": lambda rows, seed: Written(random(rows, 8, seed=seed)),
     "lookups": lambda rows, seed: Lookups(tokens(rows, 7, seed), random(rows, 7, 3, seed=seed), 6),
+    "lookups, few words in common": lambda rows, seed: Lookups(
+        torch.randint(0, 400, (rows, 7), generator=torch.Generator().manual_seed(seed)),
+        random(rows, 7, 3, seed=seed),
+        400,
+    ),
 }
 
 

@@ -1,0 +1,10 @@
+"""Texts and the words in them: what a reader makes of them, and which words go with errors.
+
+Read in this order: `tokens` (texts to rows of tokens), `reader` (the network that reads them), `artifacts` (words that
+go with influence). Influence through words is TracIn-WE in `attribution.by_checkpoints`.
+"""
+
+from culpa.influence.words.reader import Reader, text_recipe
+from culpa.influence.words.tokens import Vocabulary, fit_vocabulary
+
+__all__ = ["Reader", "Vocabulary", "fit_vocabulary", "text_recipe"]
