@@ -56,12 +56,12 @@ class Conjugate:
 
     def squares(self, gradients: Mapping[str, Rowwise]) -> Tensor:
         """<g_i, H^-1 g_i>, (rows,)."""
-        blocks = [join(written, self.sizes) for written in written_in_blocks(gradients)]
+        blocks = (join(written, self.sizes) for written in written_in_blocks(gradients))
         return torch.cat([(block * self._converged(block)).sum(1).to(block.dtype) for block in blocks])
 
     def lengths(self, gradients: Mapping[str, Rowwise]) -> Tensor:
         """|H^-1 g_i|, (rows,)."""
-        blocks = [join(written, self.sizes) for written in written_in_blocks(gradients)]
+        blocks = (join(written, self.sizes) for written in written_in_blocks(gradients))
         return torch.cat([self._converged(block).norm(dim=1).to(block.dtype) for block in blocks])
 
     def _converged(self, joined: Tensor) -> Tensor:

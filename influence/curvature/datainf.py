@@ -48,7 +48,7 @@ class DataInf:
         }
 
     def squares(self, gradients: Mapping[str, Rowwise]) -> Tensor:
-        """<g_i, H^-1 g_i>, (rows,)."""
+        """<g_i, H^-1 g_i>, (rows,): products with all training rows, rows x training rows in time, not in memory."""
         check_known(gradients, self.damping)
         parts = {name: layer.squares().double() for name, layer in gradients.items()}
         for found in self.passes:
@@ -60,7 +60,7 @@ class DataInf:
 
     def lengths(self, gradients: Mapping[str, Rowwise]) -> Tensor:
         """|H^-1 g_i|, (rows,)."""
-        blocks = [self.solve(written) for written in written_in_blocks(gradients)]
+        blocks = (self.solve(written) for written in written_in_blocks(gradients))
         return torch.cat([torch.cat(list(solved.values()), dim=1).norm(dim=1) for solved in blocks])
 
     def _shares(self, name: str, layer: Rowwise) -> Tensor:

@@ -38,12 +38,12 @@ class Dense:
 
     def squares(self, gradients: Mapping[str, Rowwise]) -> Tensor:
         """<g_i, H^-1 g_i>, (rows,): the squared length of L^-1 g_i."""
-        blocks = [join(written, self.sizes) for written in written_in_blocks(gradients)]
+        blocks = (join(written, self.sizes) for written in written_in_blocks(gradients))
         return torch.cat([self._halves(block).square().sum(0).to(block.dtype) for block in blocks])
 
     def lengths(self, gradients: Mapping[str, Rowwise]) -> Tensor:
         """|H^-1 g_i|, (rows,)."""
-        blocks = [join(written, self.sizes) for written in written_in_blocks(gradients)]
+        blocks = (join(written, self.sizes) for written in written_in_blocks(gradients))
         return torch.cat([self._solve(block).norm(dim=1).to(block.dtype) for block in blocks])
 
     def _solve(self, joined: Tensor) -> Tensor:
