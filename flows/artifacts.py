@@ -37,6 +37,7 @@ def as_markdown(result: Result) -> str:
     places = (
         ("clean", result.clean),
         ("quarantine", result.quarantine),
+        ("weights", result.weights),
         ("manifest", result.manifest),
         ("store", result.store),
     )

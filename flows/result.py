@@ -19,6 +19,7 @@ class Result:
     clean: Path | None = None
     quarantine: Path | None = None
     manifest: Path | None = None
+    weights: Path | None = None
     kept: int = 0  # rows in the clean file, the relabelled ones among them
     dropped: int = 0
     relabelled: int = 0
@@ -40,8 +41,8 @@ class Result:
             lines.append("  tagged      " + ", ".join(f"{name} {count:,}" for name, count in self.tags.items()))
         if self.clean is not None:
             lines.append(f"  published   kept {self.kept:,}, dropped {self.dropped:,}, relabelled {self.relabelled:,}")
-        places = {"clean": self.clean, "quarantine": self.quarantine, "manifest": self.manifest, "store": self.store}
-        lines += [f"  {name:<11} {place}" for name, place in places.items() if place is not None]
+        places = ("clean", "quarantine", "weights", "manifest", "store")
+        lines += [f"  {name:<11} {place}" for name in places if (place := getattr(self, name)) is not None]
         return lines
 
     def _aside(self) -> str:

@@ -61,6 +61,7 @@ def publish_run(flagged: Result, steps: Steps, out: Path | None, **guards: Any) 
         clean=published.clean,
         quarantine=published.quarantine,
         manifest=published.manifest,
+        weights=published.weights,
         kept=published.counts["clean"],
         dropped=published.counts["dropped"],
         relabelled=published.counts["relabelled"],

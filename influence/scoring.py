@@ -18,6 +18,7 @@ from culpa.influence.folds import assign_folds, fold_count
 from culpa.influence.proxies import fit_proxy
 from culpa.influence.proxy import Learner, ProxyScores, ReferenceInfluence
 from culpa.influence.rows import Rows
+from culpa.influence.soft import soft_weights
 from culpa.influence.training import Progress, Trained
 from culpa.influence.trusted import learn_from
 
@@ -71,6 +72,7 @@ def score_rows(
             report |= taught.report
     by_proxy = {name: _proxy_columns(trained, rows, name, influences.get(name)) for name in trained.fitted}
     scores = _columns(trained, rows, by_proxy, influences[main]) | judged
+    scores["weight"] = soft_weights(scores["probability_wrong"], scores["influence_p_value"])
     tell("score", 1.0)
     learning = {name: fitted.learning() for name, fitted in trained.fitted.items() if isinstance(fitted, Learner)}
     by_set = {name: _on_set(trained.fitted[main].influence_on(one)) for name, one in (others or {}).items()}

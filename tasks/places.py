@@ -1,4 +1,4 @@
-"""Where the three files of a publish go: the clean data, what was taken out, and the manifest that seals both."""
+"""Where the files of a publish go: the clean data, what was taken out, weights if asked for, and the manifest."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +10,21 @@ from culpa.tasks.runs import Run
 
 @dataclass(frozen=True)
 class Places:
-    """The three files of one publish, all in one folder."""
+    """The files of one publish, all in one folder."""
 
     clean: Path
     quarantine: Path
     manifest: Path
+    weights: Path | None = None  # None: not asked for
+
+    @property
+    def sealed(self) -> dict[str, Path]:
+        """The files that the manifest seals, by their role."""
+        files = {"clean": self.clean, "quarantine": self.quarantine}
+        return files if self.weights is None else {**files, "weights": self.weights}
 
 
-def places_of(run: Run, out: Path | None) -> Places:
+def places_of(run: Run, out: Path | None, *, weights: bool) -> Places:
     """`cleaned.csv.gz` -> itself, `cleaned.quarantine.parquet`, `cleaned.manifest.json`; BadInput if they cannot be.
 
     Without `out` it is where the run was published before, else SOURCE.cleaned.parquet beside the source.
@@ -26,7 +33,10 @@ def places_of(run: Run, out: Path | None) -> Places:
     stem = clean.name[: -len(ending(clean))]
     _check_place(clean, run)
     check_can_hold(clean, run.schema)
-    return Places(clean, clean.with_name(f"{stem}.quarantine.parquet"), clean.with_name(f"{stem}.manifest.json"))
+    quarantine, manifest, weighed = (
+        clean.with_name(f"{stem}.{end}") for end in ("quarantine.parquet", "manifest.json", "weights.parquet")
+    )
+    return Places(clean, quarantine, manifest, weighed if weights else None)
 
 
 def _beside(source: str) -> Path:

@@ -22,6 +22,7 @@ from culpa.tasks.plan import make_plan, outcomes
 from culpa.tasks.runs import Run, find_run
 from culpa.tasks.settings import Options
 from culpa.tasks.sides import Progress, write_sides
+from culpa.tasks.soft_weights import write_weights
 from culpa.tasks.sql import literal
 from culpa.tasks.store import connect, transaction
 from culpa.tasks.work import borrowed
@@ -35,6 +36,7 @@ class Published:
     clean: Path
     quarantine: Path
     manifest: Path
+    weights: Path | None
     counts: dict[str, int]  # rows, clean, dropped, relabelled, kept (by a person), unlabelled
     dropped_by_tag: dict[str, int]
     decisions: dict[str, int]  # how many of each kind were applied, or deferred
@@ -74,7 +76,7 @@ def publish(
                 limit_memory(connection, memory_limit, len(run.schema))
                 connection.execute(f"SET temp_directory = {literal(str(spare / 'spilled'))}")
                 guards = _guards(run, max_drop, max_drop_per_class)
-                planned = _plan(connection, run, places_of(run, out), guards)
+                planned = _plan(connection, run, _places(run, out), guards)
                 if not planned.unchanged:
                     _draft(connection, planned, drafts, progress)
             drafts.place()
@@ -82,6 +84,10 @@ def publish(
             raise CulpaError(f"cannot write the output: {error}; nothing was published") from error
     _remember(Path(store), planned)
     return _published(planned)
+
+
+def _places(run: Run, out: Path | None) -> Places:
+    return places_of(run, out, weights=bool(run.settings.get("weights", False)))
 
 
 def _guards(run: Run, max_drop: float | None, max_drop_per_class: float | None) -> Guards:
@@ -96,12 +102,14 @@ def _plan(connection: duckdb.DuckDBPyConnection, run: Run, places: Places, guard
     check_guards(connection, run, guards)
     sweep(places.clean.parent)
     said = manifest.describe(connection, run, guards, places.clean)
-    unchanged = manifest.still_holds(places.manifest, said, {"clean": places.clean, "quarantine": places.quarantine})
+    unchanged = manifest.still_holds(places.manifest, said, places.sealed)
     return Planned(run, places, said, outcomes(connection), unchanged)
 
 
 def _draft(connection: duckdb.DuckDBPyConnection, planned: Planned, drafts: Drafts, progress: Progress | None) -> None:
     drafted = write_sides(connection, planned.run, planned.places, drafts, progress)
+    if planned.places.weights is not None:
+        drafted["weights"] = write_weights(connection, planned.run, planned.places.weights, drafts)
     sealed = manifest.seal(planned.said, {role: (one.path, one.side) for role, one in drafted.items()})
     drafts.draft(planned.places.manifest).write_text(manifest.as_text(sealed), encoding="utf-8")
 
@@ -140,6 +148,7 @@ def _published(planned: Planned) -> Published:
         clean=planned.places.clean,
         quarantine=planned.places.quarantine,
         manifest=planned.places.manifest,
+        weights=planned.places.weights,
         counts={
             "rows": run.row_count,
             "clean": run.row_count - fates["dropped"],

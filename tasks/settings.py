@@ -95,6 +95,9 @@ class Options(BaseModel):
     probability_wrong_threshold: float = Field(
         default=0.5, ge=0, le=1, description="probability of a wrong label from which a label counts as contradicted"
     )
+    weights: bool = Field(
+        default=False, description="write a weight in [0, 1] for each cleaned row into a file beside the cleaned one"
+    )
     cache: bool = Field(
         default=True, description="keep a network's trainings beside the store, and take them from there next time"
     )

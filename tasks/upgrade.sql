@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS learning (
     loss_deviation DOUBLE
 );
 
+ALTER TABLE scores ADD COLUMN IF NOT EXISTS weight DOUBLE;  -- in [0, 1], for trainers that take weights
 ALTER TABLE reference_rows ADD COLUMN IF NOT EXISTS reference VARCHAR DEFAULT 'trusted';  -- the set's name
 ALTER TABLE runs ADD COLUMN IF NOT EXISTS reference_sets JSON DEFAULT '[]';             -- [{name, table}]; the first judges
 

@@ -7,6 +7,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from culpa.flows.command import answer
 from culpa.flows.plain import clean, flag
@@ -159,3 +160,32 @@ def test_influence_is_measured_on_every_set_of_reference_rows(clouds: set[str]) 
     assert helps[0][0] > 0
     with pytest.raises(BadInput, match="two sets of reference rows are called 'trusted'"):
         flag("train.parquet", label="kind", reference=("trusted.parquet", "ants.parquet"))
+
+
+@pytest.mark.parametrize("proxy", ["linear", "models:network"])
+def test_weights_lie_beside_the_cleaned_rows_in_their_order_and_are_low_where_labels_are_wrong(
+    clouds: set[str], proxy: str
+) -> None:
+    chosen = {"label": "kind", "key": "id", "proxy": proxy, "rounds": 0, "reference": "trusted.parquet"}
+    result = clean("train.parquet", weights=True, out="cleaned.parquet", **chosen)
+    assert result.weights == Path("cleaned.weights.parquet")
+    weights, cleaned = pd.read_parquet(result.weights), pd.read_parquet("cleaned.parquet")
+    assert weights["row_id"].tolist() == cleaned["id"].tolist()
+    assert weights["weight"].between(0, 1).all()
+    assert "weight" not in cleaned
+    every = pd.DataFrame(ask("select row_id, weight from scores"), columns=["row", "weight"])
+    assert roc_auc_score(~every["row"].isin(clouds), every["weight"]) > 0.9
+    assert clean("train.parquet", weights=True, out="cleaned.parquet", **chosen).unchanged
+    Path("cleaned.weights.parquet").write_bytes(b"changed")
+    assert not clean("train.parquet", weights=True, out="cleaned.parquet", **chosen).unchanged
+    assert len(pd.read_parquet(result.weights)) == len(weights)
+
+
+def test_a_row_that_a_person_kept_or_relabelled_weighs_one(clouds: set[str]) -> None:
+    chosen = {"label": "kind", "key": "id", "proxy": "linear", "weights": True, "out": "cleaned.parquet"}
+    clean("train.parquet", **chosen)
+    kept, relabelled = sorted(clouds)[:2]
+    assert answer(["decide", kept, "--keep"]) == answer(["decide", relabelled, "--relabel", "ant"]) == 0
+    clean("train.parquet", **chosen)
+    weights = pd.read_parquet("cleaned.weights.parquet").set_index("row_id")["weight"]
+    assert weights[kept] == weights[relabelled] == 1
