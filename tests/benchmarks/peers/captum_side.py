@@ -6,7 +6,7 @@ from typing import Any
 
 from captum.influence import TracInCPFast
 from torch import Tensor, nn
-from torch.utils.data import TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, SequentialSampler, TensorDataset
 
 from culpa.influence.network import Checkpoint, Training
 from tests.benchmarks.cases import Array
@@ -23,18 +23,20 @@ def between(training: Training, reference: Sequence[Tensor], damping: float | No
     return found.T.detach().numpy()  # type: ignore[no-any-return]
 
 
-def own(training: Training) -> Array:
-    """Score of each row on itself, (training rows,)."""
-    found: Any = tracin(training).self_influence()
+def own(training: Training, *, batched: bool = False) -> Array:
+    """Score of each row on itself, (training rows,); `batched` hands rows over in batches, not one by one."""
+    found: Any = tracin(training, batched=batched).self_influence()
     return found.detach().numpy()  # type: ignore[no-any-return]
 
 
-def tracin(training: Training) -> TracInCPFast:
+def tracin(training: Training, *, batched: bool = False) -> TracInCPFast:
     """Set up over all checkpoints; the last Linear is the layer."""
     module = copy.deepcopy(training.module)
     last = [part for part in module.modules() if isinstance(part, nn.Linear)][-1]
     losses = nn.CrossEntropyLoss(reduction="sum")
-    rows = TensorDataset(*training.data)
+    rows: Any = TensorDataset(*training.data)
+    if batched:
+        rows = DataLoader(rows, sampler=BatchSampler(SequentialSampler(rows), BATCH, drop_last=False), batch_size=None)
     return TracInCPFast(module, last, rows, list(training.checkpoints), _load, losses, BATCH)
 
 

@@ -33,7 +33,7 @@ from culpa.influence.network import Checkpoint, Training
 from tests.benchmarks.cases import Array
 from tests.benchmarks.peers.explained import Explain, Method
 
-__all__ = ["METHODS", "explain_without_bias", "task_of", "trak"]
+__all__ = ["METHODS", "ekfac", "explain_without_bias", "own", "task_of", "trak"]
 
 QUERIES = 100  # reference rows at once
 
@@ -72,6 +72,15 @@ def through(make: Attributor) -> Explain:
         return found.detach().numpy()  # type: ignore[no-any-return]
 
     return explain
+
+
+def own(training: Training, damping: float) -> Array:
+    """Self-influence through its EK-FAC, (training rows,); it takes all rows in one batch only."""
+    rows = loader(training.data, len(training))
+    with contextlib.redirect_stderr(io.StringIO()):
+        attributor = IFAttributorEKFAC(task_of(training), damping=damping)
+        attributor.cache(rows)
+        return attributor.self_attribute(rows).detach().numpy()  # type: ignore[no-any-return]
 
 
 def tracin(training: Training, reference: Sequence[Tensor], damping: float | None = None) -> Array:

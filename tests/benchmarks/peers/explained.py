@@ -9,14 +9,12 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from scipy.stats import rankdata
 from torch import Tensor
 
 from culpa.influence.network import Training
 from tests.benchmarks.cases import Array
 
-__all__ = ["Explain", "Method", "correlations", "installed"]
+__all__ = ["Explain", "Method", "installed"]
 
 Explain = Callable[[Training, Sequence[Tensor], float | None], Array]  # -> (training rows, reference rows)
 
@@ -34,17 +32,3 @@ class Method:
 def installed(tool: str) -> bool:
     """Tell whether a package can be imported here."""
     return importlib.util.find_spec(tool) is not None
-
-
-def correlations(found: Array, truth: Array) -> Array:
-    """Spearman correlation of each column with the same column of the other: (rows, columns) twice to (columns,)."""
-    left, right = (_unit_ranks(one) for one in (found, truth))
-    return (left * right).sum(axis=0)  # type: ignore[no-any-return]
-
-
-def _unit_ranks(values: Array) -> Array:
-    """Ranks within each column, centred and of length 1; nought where all are equal."""
-    ranks = rankdata(values, axis=0)
-    ranks -= ranks.mean(axis=0)
-    length = np.sqrt((ranks**2).sum(axis=0))
-    return ranks / np.where(length > 0, length, 1)  # type: ignore[no-any-return]

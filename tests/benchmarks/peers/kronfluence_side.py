@@ -23,7 +23,7 @@ from culpa.influence.network import Training
 from tests.benchmarks.cases import Array
 from tests.benchmarks.peers.explained import Method
 
-__all__ = ["METHODS", "between", "own"]
+__all__ = ["METHODS", "between", "on_mean", "own"]
 
 OWN_DEFAULT = 1e-8
 BATCH, QUERIES = 4_096, 1_024
@@ -48,7 +48,18 @@ def between(
     training: Training, reference: Sequence[Tensor], damping: float | None, strategy: str = "ekfac", seed: int = 0
 ) -> Array:
     """(training rows, reference rows), positive helps."""
+    return _pairwise(training, reference, ScoreArguments(damping_factor=damping), strategy, seed)
 
+
+def on_mean(training: Training, reference: Sequence[Tensor], damping: float | None) -> Array:
+    """The sum over the reference rows, (training rows, 1): one direction for all of them."""
+    options = ScoreArguments(damping_factor=damping, aggregate_query_gradients=True)
+    return _pairwise(training, reference, options, "ekfac", 0)
+
+
+def _pairwise(
+    training: Training, reference: Sequence[Tensor], options: ScoreArguments, strategy: str, seed: int
+) -> Array:
     def score(analyzer: Analyzer, rows: TensorDataset) -> Tensor:
         analyzer.compute_pairwise_scores(
             "scores",
@@ -57,7 +68,7 @@ def between(
             train_dataset=rows,
             per_device_query_batch_size=QUERIES,
             per_device_train_batch_size=BATCH,
-            score_args=ScoreArguments(damping_factor=damping),
+            score_args=options,
         )
         return analyzer.load_pairwise_scores("scores")[SCORES].T  # type: ignore[index]
 
