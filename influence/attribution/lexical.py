@@ -36,11 +36,11 @@ def weights_against_words(
     """
     chosen = biased_words(training, reference, padding=padding) if words is None else torch.as_tensor(list(words))
     tokens, labels = training.data[0], training.data[-1]
+    if not len(chosen):
+        return torch.ones(len(tokens), device=tokens.device)
     there = _counts(reference, *_sizes(training.data, reference))[chosen]
     usual = torch.bincount(reference[-1], minlength=there.shape[1]).cpu() / len(reference[-1])
     shares = (there + BELIEF * usual) / (there.sum(1, keepdim=True) + BELIEF)
-    if not len(chosen):
-        return torch.ones(len(tokens), device=tokens.device)
     holds = torch.stack([(tokens == word).any(1) for word in chosen.to(tokens)], dim=1)
     own = torch.nn.functional.one_hot(labels, there.shape[1])
     return _Balance.of(holds.double(), own.double(), shares).nearest().float()

@@ -10,7 +10,6 @@ one step of the training, and where one row alone is unlearned as long as the ro
 rises over the length of the run, so that rows and means of rows compare; still a run on a mean is not the mean of runs.
 """
 
-from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -40,7 +39,7 @@ class _Unlearning:
         with evaluating(module):
             return -self.asked(module, batch)
 
-    def fisher(self, module: nn.Module, batch: Batch, chance: torch.Generator) -> Iterator[Losses]:
+    def fisher(self, module: nn.Module, batch: Batch, chance: torch.Generator) -> Tensor:
         raise NotImplementedError("what is unlearned has no curvature of its own")
 
 
