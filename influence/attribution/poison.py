@@ -1,4 +1,4 @@
-"""Poisoned rows, those that teach a trigger: their influence on trigger rows is strong, and stays so whatever these say.
+"""Poisoned rows, those that teach a trigger: their influence on trigger rows is strong and stays, whatever these say.
 
     score(i) = least of z_i over the questions,    z = (influence - median) / (1.4826 * median absolute deviation)
 
