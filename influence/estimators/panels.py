@@ -50,29 +50,40 @@ def usual_models(rows: int) -> int:
 
 
 def draw_panels(make: Make, rows: Rows, keep: Bools, *, models: int | None, seed: int) -> Panels:
-    """Draw and train the panels these rows need; the second and third have half as many models.
+    """Draw and train the panels these rows need; the second has half as many models.
 
     `models` left out: the usual number, and no more than are kept in a gigabyte, ten at least.
     """
     kept = int(keep.sum())
     learn = Learning(make, rows, Blank(rows.classes, kept, float(rows.labels[keep].mean())), seed)
     number = max(models or learn.affordable(usual_models(kept), keep), LEAST_MODELS)
-    groups, place = np.unique(rows.groups[keep], return_inverse=True)
-    dealt = _deal(len(groups), number, SHARE, [seed, 0])
-    column = np.searchsorted(groups, rows.groups).clip(max=len(groups) - 1)
-    saw_group = dealt[:, column] & (groups[column] == rows.groups)
-    first = learn.from_masks(saw_group & keep, part=0)
-    several = np.zeros(len(rows), np.bool_)
-    several[keep] = np.bincount(place)[place] > 1
-    half = max(number // 2, LEAST_MODELS)
+    saw_group, several = _with_groups(rows, keep, number, seed), _several(rows, keep)
     single = np.flatnonzero(keep & ~several)
-    panels = [Panel(single, saw_group[:, single], first)]
-    for part, judged, share in ((1, several, SHARE), (2, ~keep, VISITS)):
+    panels = [Panel(single, saw_group[:, single], learn.from_masks(saw_group & keep, part=0))]
+    for part, judged, share, count in (
+        (1, several, SHARE, max(number // 2, LEAST_MODELS)),  # enough where nothing else varies
+        (2, ~keep, VISITS, number),
+    ):
         if judged.any():
-            masks = np.repeat(keep[None], half, axis=0)
-            masks[:, judged] = _deal(int(judged.sum()), half, share, [seed, part])
+            masks = np.repeat(keep[None], count, axis=0)
+            masks[:, judged] = _deal(int(judged.sum()), count, share, [seed, part])
             panels.append(Panel(np.flatnonzero(judged), masks[:, judged], learn.from_masks(masks, part=part)))
     return Panels(tuple(panels), saw_group)
+
+
+def _with_groups(rows: Rows, keep: Bools, models: int, seed: int) -> Masks:
+    """Which models of the first panel see the kept rows of each row's group, (models, rows)."""
+    groups = np.unique(rows.groups[keep])
+    column = np.searchsorted(groups, rows.groups).clip(max=len(groups) - 1)
+    return _deal(len(groups), models, SHARE, [seed, 0])[:, column] & (groups[column] == rows.groups)
+
+
+def _several(rows: Rows, keep: Bools) -> Bools:
+    """Which rows are kept and have a duplicate that is kept as well, (rows,)."""
+    _, place, count = np.unique(rows.groups[keep], return_inverse=True, return_counts=True)
+    several = np.zeros(len(rows), np.bool_)
+    several[keep] = count[place] > 1
+    return several
 
 
 def _deal(units: int, models: int, share: float, seed: list[int]) -> Masks:
