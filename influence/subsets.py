@@ -3,8 +3,8 @@
 effect_i = mean outcome of the models trained with row i - mean outcome of those trained without it, for any outcome
 that a better model raises. Of the row's own P(own label) it is the row's memorization, of a reference row's outcome the
 row's influence on it: positive helps. Source: Feldman & Zhang 2020, eq. 1 and 2.
-The effect is that in a training of so many rows as a subset has, and other rows that come and go are its noise, so that
-it needs hundreds of models where single rows do little; the standard error tells.
+The effect is that in a training of so many rows as a subset has. Other rows that come and go are its noise, so that it
+takes hundreds of models where single rows do little; the standard error tells.
 
 >>> masks = np.array([[True, True, False], [True, False, True], [False, True, True], [False, False, True]])
 >>> found = effects(masks, np.array([[3.0], [2.0], [1.0], [0.0]]))
@@ -12,39 +12,17 @@ it needs hundreds of models where single rows do little; the standard error tell
 [2.0, 1.0, -2.0]
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "SHARE",
-    "Effects",
-    "Learn",
-    "Predict",
-    "draw_subsets",
-    "effects",
-    "estimator_learner",
-    "own_effects",
-    "own_outcomes",
-    "trained_on",
-]
+__all__ = ["SHARE", "Effects", "Masks", "draw_subsets", "effects", "own_effects"]
 
 Array = NDArray[np.float64]
 Masks = NDArray[np.bool_]  # (models, rows) who is trained on what
 
-SHARE = 0.7  # of the rows in each subset: Feldman & Zhang 2020
-
-Predict = Callable[[Any], NDArray[Any]]  # features -> P(class), (rows, classes), or predicted numbers, (rows,)
-
-
-class Learn(Protocol):
-    """Any way to train."""
-
-    def __call__(self, rows: NDArray[np.bool_], seed: int) -> Predict:
-        """Learn from the rows under the mask alone, (rows,), and give what predicts."""
+SHARE = 0.7  # of the rows in a subset: Feldman & Zhang 2020
 
 
 @dataclass(frozen=True)
@@ -56,26 +34,20 @@ class Effects:
 
 
 def draw_subsets(rows: int, models: int, *, seed: int, share: float = SHARE) -> Masks:
-    """Masks of random subsets of one size, (models, rows); every row is left out as often as any other, give or take 1.
+    """Masks of random subsets, (models, rows): every row is in `share` of the models, drawn for itself.
 
-    Rows are dealt from one shuffled order after another, so that few models leave every row out. Errors: ValueError for
-    a share that leaves nobody out or nobody in.
+    So that whether one row is in says nothing of the others, which are its noise: subsets of one size, dealt out of a
+    shuffled order, would make the errors larger than they look. Errors: ValueError for a share that leaves a row in all
+    models or in none.
     """
-    out = rows - round(share * rows)
-    if not 0 < out < rows:
+    inside = round(share * models)
+    if not 0 < inside < models:
         raise ValueError(
-            f"subsets of the share {share} of {rows} rows leave {out} rows out: needed one in and one out at least; "
-            f"the usual share is {SHARE}"
+            f"{models} models on the share {share} of the rows have each row in {inside} of them: needed one with it and "
+            f"one without at least; train more, the usual share is {SHARE}"
         )
-    chance = np.random.default_rng(seed)
-    masks, waiting = np.ones((models, rows), np.bool_), chance.permutation(rows)
-    for mask in masks:
-        if len(waiting) < out:
-            fresh = chance.permutation(np.setdiff1d(np.arange(rows), waiting))
-            waiting = np.concatenate([waiting, fresh, chance.permutation(waiting)])
-        mask[waiting[:out]] = False
-        waiting = waiting[out:]
-    return masks
+    ordered = np.repeat((np.arange(models) < inside)[:, None], rows, axis=1)
+    return np.random.default_rng(seed).permuted(ordered, axis=0)
 
 
 def effects(masks: Masks, outcomes: Array) -> Effects:
@@ -116,40 +88,3 @@ def _moments(sums: Array, squares: Array, counts: NDArray[np.int64]) -> tuple[Ar
     mean = sums / counts
     with np.errstate(divide="ignore", invalid="ignore"):
         return mean, np.where(counts > 1, (squares / counts - mean**2).clip(0) * counts / (counts - 1), np.nan)
-
-
-def own_outcomes(predicted: NDArray[Any], labels: NDArray[Any]) -> Array:
-    """What a better model raises, (rows,): P(own label), or for predicted numbers minus half the squared error."""
-    if predicted.ndim == 2:
-        return np.asarray(predicted[np.arange(len(labels)), labels], np.float64)
-    return np.asarray(-((predicted - labels) ** 2) / 2, np.float64)
-
-
-def trained_on(learn: Learn, masks: Masks, *, seed: int) -> list[Predict]:
-    """One model for each subset, each from a seed of its own."""
-    return [learn(mask, seed + place) for place, mask in enumerate(masks)]
-
-
-def estimator_learner(estimator: Any, features: NDArray[Any], labels: NDArray[Any], classes: int) -> Learn:
-    """A scikit-learn estimator as a way to train; labels are codes below `classes`, or numbers where that is 0.
-
-    Classes that a subset lacks have the probability 0 there.
-    """
-    from sklearn.base import clone
-
-    def learn(rows: NDArray[np.bool_], seed: int) -> Predict:
-        fresh = clone(estimator)
-        if "random_state" in fresh.get_params():
-            fresh.set_params(random_state=seed)
-        fresh.fit(features[rows], labels[rows])
-
-        def predict(others: Any) -> NDArray[Any]:
-            if not classes:
-                return np.asarray(fresh.predict(others))
-            found = np.zeros((len(others), classes))
-            found[:, fresh.classes_] = fresh.predict_proba(others)
-            return found
-
-        return predict
-
-    return learn

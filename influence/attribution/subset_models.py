@@ -4,7 +4,7 @@ score(i, v) = mean loss of v by the networks trained without row i - mean loss b
 of the row's own P(own label), with minus without, it is the row's memorization. No derivative and no optimum is asked
 for, so that it is the truth about this way of training, in the limit of many networks. Source: Feldman & Zhang 2020.
 Each network trains from a seed of its own on `share` of the rows, whose losses weigh 1 / share, so that its steps are
-as long as those on all rows; so a row's effect is that in a smaller training, about 1 / share of leave-one-out. Ten
+as long as those on all rows; so a row's effect is that in a smaller training, about 1 / share of leave-one-out. Forty
 networks tell who is memorized; the effect on a reference row that many rows help takes hundreds.
 """
 
@@ -69,7 +69,7 @@ def train_subset_models(
 ) -> SubsetModels:
     """Train `models` networks of the training's recipe, each on a random `share` of its rows."""
     masks = draw_subsets(len(training), models, seed=seed, share=share)
-    weights = torch.as_tensor(masks, dtype=torch.float32) * (len(training) / masks[0].sum())
+    weights = torch.as_tensor(masks / masks.mean(axis=1, keepdims=True), dtype=torch.float32)
     if training.weights is not None:
         weights = weights * training.weights.cpu()
     recipe = replace(training.recipe, checkpoints=1)
