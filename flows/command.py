@@ -23,16 +23,11 @@ app = App(
     help="Find the training rows that are to blame, tag them, let people overrule the tags, write the cleaned table.",
     help_epilogue="Exit codes: 0 done, 1 failed, 2 bad input, 3 refused by a guard or the gate.",
 )
-for command in (
-    run.clean,
-    run.flag,
-    run.publish,
-    review.decide,
-    review.explain,
-    review.runs,
-    review.sql,
-    review.methods,
-):
+COMMANDS = (
+    *(run.clean, run.flag, run.publish),
+    *(review.decide, review.explain, review.runs, review.sql, review.groups, review.methods),
+)
+for command in COMMANDS:
     app.command(command)
 
 

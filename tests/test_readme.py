@@ -38,6 +38,8 @@ def at_work(folder: Path) -> Path:
     table.to_parquet("train.parquet", index=False)
     trusted = blobs(rows=60, wrong=0, seed=1)[0].rename(columns={"kind": "label"})
     trusted.assign(id="trusted_" + trusted["id"]).to_parquet("trusted.parquet", index=False)
+    trusted.head(30).assign(id=lambda t: "night_" + t["id"]).to_parquet("night.parquet", index=False)
+    Path("models.py").write_text(next(block for block in blocks("python") if block.startswith("# models.py")))
     Path("decisions.csv").write_text("row_id,decision\nr000,keep\n")
     return folder
 
@@ -71,7 +73,7 @@ def test_every_statement_runs(at_work: Path) -> None:
 
 def test_every_python_example_runs(at_work: Path, prefect_server: None) -> None:
     examples = blocks("python")
-    assert len(examples) == 2
+    assert len(examples) == 3
     for example in examples:
         exec(compile(example, "README.md", "exec"), {"__name__": "readme"})
 

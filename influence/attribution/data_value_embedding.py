@@ -19,8 +19,9 @@ Gauss-Newton, whose errors pile up over the steps. To first order in the row, an
 training and in evaluation: dropout and the batch statistics of norms are passed over.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ from culpa.influence.attribution.attribution import Attribution
 from culpa.influence.attribution.method import Choices, Method
 from culpa.influence.attribution.through_curvature import mean_gradient
 from culpa.influence.curvature.products import HessianProducts
-from culpa.influence.gradients import Losses, Objective, Rowwise, capture, in_order
+from culpa.influence.gradients import Losses, Objective, Rowwise, capture, captures, in_order
 from culpa.influence.gradients.batches import Batch
 from culpa.influence.network import Moment, Training
 from culpa.influence.network.steps import Steps, check_linear, learning_layers, recorded
@@ -67,9 +68,9 @@ def _gauss_newton(step: _Step, directions: Directions) -> Directions:
     """H = the Gauss-Newton matrix of the batch: a pass for every class."""
     total = {name: torch.zeros_like(written) for name, written in directions.items()}
     chance = torch.Generator().manual_seed(step.seed)
-    for losses in step.objective.fisher(step.module, step.batch, chance):
-        found = capture(step.module, losses, step.batch, list(directions)).layers
-        total = _sum(total, step.outer_products(found, directions))
+    numbers = partial(step.objective.fisher, chance=chance)
+    for found in captures(step.module, numbers, step.batch, list(directions)):
+        total = _sum(total, step.outer_products(found.layers, directions))
     return total
 
 
@@ -174,13 +175,9 @@ class _Weighed:
     def losses(self, module: nn.Module, batch: Batch) -> Tensor:
         return self.weights * self.objective.losses(module, batch)
 
-    def fisher(self, module: nn.Module, batch: Batch, chance: torch.Generator) -> Iterator[Losses]:
-        for losses in self.objective.fisher(module, batch, chance):
-            yield self._halved(losses)
-
-    def _halved(self, losses: Losses) -> Losses:
+    def fisher(self, module: nn.Module, batch: Batch, chance: torch.Generator) -> Tensor:
         """The outer product of two gradients weighs once."""
-        return lambda module, batch: self.weights.sqrt() * losses(module, batch)
+        return self.weights.sqrt()[:, None] * self.objective.fisher(module, batch, chance)
 
 
 def _along(gradients: Mapping[str, Rowwise], directions: Directions) -> Tensor:

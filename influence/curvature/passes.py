@@ -7,12 +7,13 @@ those fit, else captured anew from a copy of the module as it was when the curva
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
 
 from culpa.influence.curvature.joined import factors
-from culpa.influence.gradients import Captured, capture
+from culpa.influence.gradients import Captured, captures
 from culpa.influence.gradients.batches import Batch
 from culpa.influence.gradients.objective import Objective
 
@@ -43,8 +44,8 @@ def fisher_gradients(
     chance = torch.Generator().manual_seed(seed)
     for batch in batches:
         fresh = len(batch[0])
-        for losses in objective.fisher(module, batch, chance):
-            yield capture(module, losses, batch, layers), fresh
+        for found in captures(module, partial(objective.fisher, chance=chance), batch, layers):
+            yield found, fresh
             fresh = 0
 
 

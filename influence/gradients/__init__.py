@@ -9,7 +9,7 @@ asked about).
 """
 
 from culpa.influence.gradients.batches import in_order
-from culpa.influence.gradients.capture import Captured, Losses, capture
+from culpa.influence.gradients.capture import Captured, Losses, capture, captures
 from culpa.influence.gradients.lookups import Lookups
 from culpa.influence.gradients.objective import Classification, Objective, Regression
 from culpa.influence.gradients.outer import Outer
@@ -29,6 +29,7 @@ __all__ = [
     "Target",
     "Written",
     "capture",
+    "captures",
     "in_order",
     "target_losses",
 ]

@@ -13,9 +13,14 @@ from culpa.influence.gradients.written import Written
 __all__ = ["SUPPORTED", "gradients_of", "why_not"]
 
 
+def taken_in(layer: nn.Module, inputs: Tensor) -> Tensor:
+    """What a layer's gradients take of its input, whatever the errors: with a bias, as patches, normalised."""
+    return _form(layer)[0](layer, _full(inputs))
+
+
 def gradients_of(layer: nn.Module, inputs: Tensor, errors: Tensor) -> Rowwise:
-    """A layer's gradients from its input and the derivative of the losses in its output, rows first."""
-    return next(make for kind, make in _MAKERS.items() if isinstance(layer, kind))(layer, _full(inputs), _full(errors))
+    """A layer's gradients from what was `taken_in` and the derivative of the losses in its output, rows first."""
+    return _form(layer)[1](layer, inputs, _full(errors))
 
 
 def why_not(layer: nn.Module) -> str | None:
@@ -44,14 +49,15 @@ def _with_bias(layer: nn.Module, inputs: Tensor) -> Tensor:
     return inputs if layer.bias is None else torch.cat([inputs, torch.ones_like(inputs[:, :, :1])], dim=2)
 
 
+def _linear_inputs(layer: nn.Module, inputs: Tensor) -> Tensor:
+    return _with_bias(layer, inputs.reshape(len(inputs), -1, inputs.shape[-1]))
+
+
 def _linear(layer: nn.Module, inputs: Tensor, errors: Tensor) -> Rowwise:
-    rows = len(inputs)
-    return Outer(
-        _with_bias(layer, inputs.reshape(rows, -1, inputs.shape[-1])), errors.reshape(rows, -1, errors.shape[-1])
-    )
+    return Outer(inputs, errors.reshape(len(errors), -1, errors.shape[-1]))
 
 
-def _convolution(layer: nn.Module, inputs: Tensor, errors: Tensor) -> Rowwise:
+def _patches(layer: nn.Module, inputs: Tensor) -> Tensor:
     """A convolution is a linear layer over patches, one position a patch."""
     assert isinstance(layer, nn.Conv1d | nn.Conv2d)
     flat = isinstance(layer, nn.Conv1d)
@@ -67,31 +73,41 @@ def _convolution(layer: nn.Module, inputs: Tensor, errors: Tensor) -> Rowwise:
         padding=both(tuple(map(int, layer.padding)), 0),
         stride=both(layer.stride, 1),
     )
-    return Outer(_with_bias(layer, patches.mT), errors.flatten(2).mT)
+    return _with_bias(layer, patches.mT)
+
+
+def _convolution(layer: nn.Module, inputs: Tensor, errors: Tensor) -> Rowwise:
+    return Outer(inputs, errors.flatten(2).mT)
+
+
+def _tokens(layer: nn.Module, inputs: Tensor) -> Tensor:
+    return inputs.reshape(len(inputs), -1)
 
 
 def _embedding(layer: nn.Module, inputs: Tensor, errors: Tensor) -> Rowwise:
     assert isinstance(layer, nn.Embedding)
-    rows = len(inputs)
-    tokens, errors = inputs.reshape(rows, -1), errors.reshape(rows, -1, errors.shape[-1])
+    errors = errors.reshape(len(inputs), -1, errors.shape[-1])
     if layer.padding_idx is not None:
-        errors = errors * (tokens != layer.padding_idx)[:, :, None]
-    return Lookups(tokens, errors, layer.num_embeddings)
+        errors = errors * (inputs != layer.padding_idx)[:, :, None]
+    return Lookups(inputs, errors, layer.num_embeddings)
 
 
-def _layer_norm(layer: nn.Module, inputs: Tensor, errors: Tensor) -> Rowwise:
+def _layer_normal(layer: nn.Module, inputs: Tensor) -> Tensor:
     assert isinstance(layer, nn.LayerNorm)
-    return _affine(layer, nn.functional.layer_norm(inputs, layer.normalized_shape, eps=layer.eps), errors)
+    return nn.functional.layer_norm(inputs, layer.normalized_shape, eps=layer.eps)
 
 
-def _batch_norm(layer: nn.Module, inputs: Tensor, errors: Tensor) -> Rowwise:
+def _batch_normal(layer: nn.Module, inputs: Tensor) -> Tensor:
     """In evaluation mode a fixed scale and shift per channel."""
     assert isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)
     assert layer.running_mean is not None
     assert layer.running_var is not None
     mean, variance = layer.running_mean.to(inputs), layer.running_var.to(inputs)
-    normal = nn.functional.batch_norm(inputs, mean, variance, eps=layer.eps)
-    return _affine(layer, normal.movedim(1, -1), errors.movedim(1, -1))
+    return nn.functional.batch_norm(inputs, mean, variance, eps=layer.eps).movedim(1, -1)
+
+
+def _channels(layer: nn.Module, normal: Tensor, errors: Tensor) -> Rowwise:
+    return _affine(layer, normal, errors.movedim(1, -1))
 
 
 def _affine(layer: nn.Module, normal: Tensor, errors: Tensor) -> Rowwise:
@@ -105,13 +121,18 @@ def _affine(layer: nn.Module, normal: Tensor, errors: Tensor) -> Rowwise:
     return Written(torch.cat(parts, dim=1))
 
 
-_MAKERS: dict[type[nn.Module], Callable[[nn.Module, Tensor, Tensor], Rowwise]] = {
-    nn.Linear: _linear,
-    nn.Conv1d: _convolution,
-    nn.Conv2d: _convolution,
-    nn.Embedding: _embedding,
-    nn.LayerNorm: _layer_norm,
-    nn.BatchNorm1d: _batch_norm,
-    nn.BatchNorm2d: _batch_norm,
+def _form(layer: nn.Module) -> "_Form":
+    return next(form for kind, form in _FORMS.items() if isinstance(layer, kind))
+
+
+_Form = tuple[Callable[[nn.Module, Tensor], Tensor], Callable[[nn.Module, Tensor, Tensor], Rowwise]]
+_FORMS: dict[type[nn.Module], _Form] = {
+    nn.Linear: (_linear_inputs, _linear),
+    nn.Conv1d: (_patches, _convolution),
+    nn.Conv2d: (_patches, _convolution),
+    nn.Embedding: (_tokens, _embedding),
+    nn.LayerNorm: (_layer_normal, _affine),
+    nn.BatchNorm1d: (_batch_normal, _channels),
+    nn.BatchNorm2d: (_batch_normal, _channels),
 }
-SUPPORTED = tuple(_MAKERS)
+SUPPORTED = tuple(_FORMS)

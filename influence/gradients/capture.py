@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from culpa.influence.gradients.batches import Batch
-from culpa.influence.gradients.blocks import gradients_of, why_not
+from culpa.influence.gradients.blocks import gradients_of, taken_in, why_not
 from culpa.influence.gradients.modes import evaluating
 from culpa.influence.gradients.rowwise import Rowwise
 
-__all__ = ["Captured", "Losses", "capture"]
+__all__ = ["Captured", "Losses", "capture", "captures"]
 
 Losses = Callable[[nn.Module, Batch], Tensor]  # a module and a batch -> the loss of each row, (rows,)
 
@@ -48,28 +48,49 @@ def capture(module: nn.Module, losses_of: Losses, batch: Batch, layers: Sequence
     >>> found.layers[""].written_out().shape
     torch.Size([5, 9])
     """
+    (found,) = captures(module, lambda module, batch: losses_of(module, batch)[..., None], batch, layers)
+    return found
+
+
+def captures(
+    module: nn.Module, numbers_of: Losses, batch: Batch, layers: Sequence[str] | None = None
+) -> Iterator[Captured]:
+    """The same for several numbers of each row, (rows, passes): one forward pass, and a backward pass for each.
+
+    All passes share the memory of what the layers read.
+    """
     chosen = _chosen(module, layers)
     seen: dict[str, _Seen] = {}
     with evaluating(module), _watching(chosen, seen), torch.enable_grad():
-        losses = losses_of(module, batch)
-        _check_losses(losses, len(batch[0]))
-        _check_all_seen(chosen, seen)
-        errors = torch.autograd.grad(losses.sum(), [one.output for one in seen.values()], allow_unused=True)
-        found = zip(seen.items(), errors, strict=True)
-        gradients = {name: _gradients(name, chosen[name], one, error) for (name, one), error in found}
-    return Captured({name: gradients[name] for name in chosen}, losses.detach())
+        numbers = numbers_of(module, batch)
+        _check_losses(numbers, len(batch[0]))
+        sums = numbers.sum(0).unbind()
+    _check_all_seen(chosen, seen)
+    read = {name: _read(name, chosen[name], one) for name, one in seen.items()}
+    outputs = [one.output for one in seen.values()]
+    for losses, total in zip(numbers.detach().T, sums, strict=True):
+        errors = torch.autograd.grad(total, outputs, allow_unused=True, retain_graph=total is not sums[-1])
+        found = dict(zip(seen, errors, strict=True))
+        gradients = {name: _gradients(name, layer, read[name], found[name]) for name, layer in chosen.items()}
+        yield Captured(gradients, losses)
 
 
-def _gradients(name: str, layer: nn.Module, one: "_Seen", errors: Tensor | None) -> Rowwise:
-    if errors is None:
-        raise ValueError(f"the losses do not depend on layer {name!r}: leave it out of layers")
+def _read(name: str, layer: nn.Module, one: "_Seen") -> Tensor:
+    """A layer's input, as its gradients take it."""
     if one.inputs._version != one.version:
         raise ValueError(
             f"the input of layer {name!r} was changed in place after the layer had read it: write x = x + y instead of "
             "x += y there"
         )
     with torch.no_grad():
-        return gradients_of(layer, one.inputs, errors)
+        return taken_in(layer, one.inputs)
+
+
+def _gradients(name: str, layer: nn.Module, inputs: Tensor, errors: Tensor | None) -> Rowwise:
+    if errors is None:
+        raise ValueError(f"the losses do not depend on layer {name!r}: leave it out of layers")
+    with torch.no_grad():
+        return gradients_of(layer, inputs, errors)
 
 
 def _chosen(module: nn.Module, names: Sequence[str] | None) -> dict[str, nn.Module]:
@@ -137,10 +158,10 @@ def _watching(chosen: Mapping[str, nn.Module], seen: dict[str, _Seen]) -> Iterat
 
 
 def _check_losses(losses: Tensor, rows: int) -> None:
-    if losses.shape != (rows,):
+    if losses.ndim != 2 or len(losses) != rows:
         raise ValueError(
-            f"the losses have the shape {tuple(losses.shape)}, needed one number for each of {rows} rows: compute them "
-            'with reduction="none" and sum over everything but the rows'
+            f"the losses have the shape {tuple(losses.shape[:-1])}, needed one number for each of {rows} rows: compute "
+            'them with reduction="none" and sum over everything but the rows'
         )
 
 

@@ -3,9 +3,10 @@
 For softmax the Gauss-Newton matrix is the Fisher matrix, the mean over rows of sum over classes of p_c g_c g_c' with
 g_c the gradient as if the row's label were c. With few classes the sum is taken whole, one backward pass a class; with
 many, labels are drawn from the model's own probabilities. For squared loss it is the gradient of the output itself.
+One forward pass serves all of them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,8 +15,6 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from culpa.influence.gradients.batches import Batch
-from culpa.influence.gradients.capture import Losses
-from culpa.influence.gradients.modes import evaluating
 
 __all__ = ["Classification", "Objective", "Regression"]
 
@@ -35,8 +34,8 @@ class Objective(Protocol):
     def losses(self, module: nn.Module, batch: Batch) -> Tensor:
         """Loss of each row, (rows,)."""
 
-    def fisher(self, module: nn.Module, batch: Batch, chance: torch.Generator) -> Iterator[Losses]:
-        """Losses whose gradients' outer products, summed over all of them, are each row's Gauss-Newton matrix."""
+    def fisher(self, module: nn.Module, batch: Batch, chance: torch.Generator) -> Tensor:
+        """Numbers of each row, (rows, passes), whose gradients' outer products add up to its Gauss-Newton matrix."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +51,14 @@ class Classification:
     def losses(self, module: nn.Module, batch: Batch) -> Tensor:
         return cross_entropy(self.scores(module, batch), batch[-1], reduction="none")
 
-    def fisher(self, module: nn.Module, batch: Batch, chance: torch.Generator) -> Iterator[Losses]:
-        with evaluating(module), torch.no_grad():
-            p = self.scores(module, batch).softmax(1)
+    def fisher(self, module: nn.Module, batch: Batch, chance: torch.Generator) -> Tensor:
+        """sqrt(p_c) times the loss as if the label were c: for every class c, or for labels drawn from p."""
+        each = -self.scores(module, batch).log_softmax(1)
+        p = (-each).exp().detach()
         if p.shape[1] <= MOST_WHOLE:
-            labels = torch.arange(p.shape[1], device=p.device)[:, None].expand(-1, len(p))
-            weights = p.T.sqrt()
-        else:
-            labels = torch.multinomial(p.cpu(), DRAWS, replacement=True, generator=chance).T.to(p.device)
-            weights = torch.full(labels.shape, DRAWS**-0.5, dtype=p.dtype, device=p.device)
-        for label, weight in zip(labels, weights, strict=True):
-            yield self._as_if(label, weight)
-
-    def _as_if(self, label: Tensor, weight: Tensor) -> Losses:
-        return lambda module, batch: weight * cross_entropy(self.scores(module, batch), label, reduction="none")
+            return p.sqrt() * each
+        drawn = torch.multinomial(p.cpu(), DRAWS, replacement=True, generator=chance).to(p.device)
+        return DRAWS**-0.5 * each.gather(1, drawn)
 
 
 @dataclass(frozen=True)
@@ -77,8 +70,8 @@ class Regression:
     def losses(self, module: nn.Module, batch: Batch) -> Tensor:
         return (self.predictions(module, batch) - batch[-1]).square() / 2
 
-    def fisher(self, module: nn.Module, batch: Batch, chance: torch.Generator) -> Iterator[Losses]:
-        yield self.predictions
+    def fisher(self, module: nn.Module, batch: Batch, chance: torch.Generator) -> Tensor:
+        return self.predictions(module, batch)[:, None]
 
     def predictions(self, module: nn.Module, batch: Batch) -> Tensor:
         """The predicted number of each row, (rows,)."""

@@ -7,7 +7,7 @@ a strong penalty that spoils influence (Spearman with refits .81 to .93 where it
 `estimators.curvature` leaves them free.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,6 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
 from culpa.influence.gradients.batches import Batch
-from culpa.influence.gradients.capture import Losses
-from culpa.influence.gradients.modes import evaluating
 from culpa.influence.gradients.objective import Classification
 
 __all__ = ["TWO_CLASSES", "OneVersusRest", "damping_of", "last_step"]
@@ -45,14 +43,10 @@ class OneVersusRest:
         sides = one_hot(batch[-1], scores.shape[1]).to(scores)
         return binary_cross_entropy_with_logits(scores, sides, reduction="none").sum(1)
 
-    def fisher(self, module: nn.Module, batch: Batch, chance: torch.Generator) -> Iterator[Losses]:
-        with evaluating(module), torch.no_grad():
-            p = module(batch[0]).sigmoid()
-        for number, weight in enumerate((p * (1 - p)).sqrt().T):
-            yield self._one(number, weight)
-
-    def _one(self, number: int, weight: Tensor) -> Losses:
-        return lambda module, batch: weight * module(batch[0])[:, number]
+    def fisher(self, module: nn.Module, batch: Batch, chance: torch.Generator) -> Tensor:
+        scores: Tensor = module(batch[0])
+        p = scores.sigmoid().detach()
+        return (p * (1 - p)).sqrt() * scores
 
     def probabilities(self, module: nn.Module, batch: Batch) -> Tensor:
         """scikit-learn's own: each class's, divided by their sum, (rows, classes)."""
