@@ -107,6 +107,15 @@ class Learner(Protocol):
 
 
 @runtime_checkable
+class Restricted(Protocol):
+    """A proxy whose influence can be restricted to some of its parameters."""
+
+    def agreement_with_all_layers(self, reference: Rows) -> dict[str, float] | None:
+        """How far the restriction orders a sample of rows as all parameters do, 1 = alike; None without one."""
+        ...
+
+
+@runtime_checkable
 class Reader(Protocol):
     """A proxy that reads words, and can say which of a row's are to blame."""
 

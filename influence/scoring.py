@@ -16,7 +16,7 @@ from scipy.stats import norm
 from culpa.influence.ensemble import weighted
 from culpa.influence.folds import assign_folds, fold_count
 from culpa.influence.proxies import fit_proxy
-from culpa.influence.proxy import Learner, ProxyScores, ReferenceInfluence
+from culpa.influence.proxy import Fitted, Learner, ProxyScores, ReferenceInfluence, Restricted
 from culpa.influence.rows import Rows
 from culpa.influence.soft import soft_weights
 from culpa.influence.training import Progress, Trained
@@ -25,6 +25,8 @@ from culpa.influence.trusted import learn_from
 __all__ = ["Scored", "main_proxy", "score_rows", "voters"]
 
 Columns = dict[str, NDArray[Any]]
+
+MOST_JUDGES = 500  # rows that serve as reference for figures of the report, where none are trusted
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def score_rows(
     tell = progress or (lambda what, done: None)
     influences: dict[str, ReferenceInfluence] = {}
     judged: Columns = {}
-    report = _report(trained, reference)
+    report = _report(trained, rows, reference)
     main = main_proxy(trained)
     if reference is None:
         influences[main] = _folded(trained, rows, main, folds or fold_count(len(rows)), tell)
@@ -209,12 +211,19 @@ def _least(by_class: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.isnan(by_class), np.inf, by_class).min(axis=1)
 
 
-def _report(trained: Trained, reference: Rows | None) -> dict[str, Any]:
+def _report(trained: Trained, rows: Rows, reference: Rows | None) -> dict[str, Any]:
     """What a run records beside the rows' scores."""
+    judges = rows.take(np.flatnonzero(voters(trained, rows))[:MOST_JUDGES]) if reference is None else reference
     return {
         **trained.view.report,
         "reference": "folds" if reference is None else "trusted",
         "reference_is_weak_evidence": reference is None,
         "rows_in_last_training": int(trained.keep.sum()),
-        "proxies": {name: fitted.report() for name, fitted in trained.fitted.items()},
+        "proxies": {name: fitted.report() | _restriction(fitted, judges) for name, fitted in trained.fitted.items()},
     }
+
+
+def _restriction(fitted: Fitted, judges: Rows) -> dict[str, Any]:
+    """How well influence on few parameters ranks, where it is restricted to them."""
+    found = fitted.agreement_with_all_layers(judges) if isinstance(fitted, Restricted) else None
+    return {} if found is None else {"agreement_with_all_layers": found}

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from culpa.influence.attribution import METHODS, Attribution, Choices
 from culpa.influence.attribution.attribution import OverRows
+from culpa.influence.attribution.few_parameters import agreement_with_all_layers
 from culpa.influence.attribution.through_curvature import NetworkInfluence
 from culpa.influence.attribution.tracin import TracIn
 from culpa.influence.attribution.words import words_to_blame
@@ -37,6 +38,7 @@ from culpa.influence.rows import Rows
 __all__ = ["FittedNetwork", "Judge"]
 
 LEAST_PROBABILITY = 1e-12
+SAMPLE = 1_000  # rows on which a restriction to layers is compared with all of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +116,16 @@ class FittedNetwork:
         choices = Choices(seed=self.training.seed)
         found = words_to_blame(self.training, rows, others, most=most, choices=choices)
         return found.tokens.numpy(), found.values.double().numpy() * self.scale.loss
+
+    def agreement_with_all_layers(self, reference: Rows) -> dict[str, float] | None:
+        """Spearman correlations of influence by the chosen layers with that by all, on a sample of the rows."""
+        judge, seed = self.judge, self.training.seed
+        if judge.layers is None:
+            return None
+        choices = Choices(seed=seed, layers=judge.layers, damping=judge.damping)
+        few = {"sample": SAMPLE, "seed": seed}
+        found = agreement_with_all_layers(self.training, judge.method, choices, self._batch(reference), **few)
+        return {"rows": found.rows, "on_mean": found.on_mean.value, "own": found.own.value}
 
     def report(self) -> dict[str, object]:
         """What a run records of this proxy."""
