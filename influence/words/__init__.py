@@ -4,7 +4,8 @@ Read in this order: `tokens` (texts to rows of tokens), `reader` (the network th
 go with influence). Influence through words is TracIn-WE in `attribution.by_checkpoints`.
 """
 
+from culpa.influence.words.artifacts import Artifacts, find_artifacts
 from culpa.influence.words.reader import Reader, text_recipe
 from culpa.influence.words.tokens import Vocabulary, fit_vocabulary
 
-__all__ = ["Reader", "Vocabulary", "fit_vocabulary", "text_recipe"]
+__all__ = ["Artifacts", "Reader", "Vocabulary", "find_artifacts", "fit_vocabulary", "text_recipe"]
