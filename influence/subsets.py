@@ -43,8 +43,8 @@ def draw_subsets(rows: int, models: int, *, seed: int, share: float = SHARE) -> 
     inside = round(share * models)
     if not 0 < inside < models:
         raise ValueError(
-            f"{models} models on the share {share} of the rows have each row in {inside} of them: needed one with it and "
-            f"one without at least; train more, the usual share is {SHARE}"
+            f"{models} models on the share {share} of the rows have each row in {inside} of them: needed one with it "
+            f"and one without at least; train more, the usual share is {SHARE}"
         )
     ordered = np.repeat((np.arange(models) < inside)[:, None], rows, axis=1)
     return np.random.default_rng(seed).permuted(ordered, axis=0)

@@ -163,5 +163,6 @@ def _weighed(
     check_losses(losses, epoch, rate)
     if weights is None:
         return losses
+    rows = rows.to(weights.device)
     own = weights[:, rows] if rows.ndim == 1 else weights.gather(1, rows)
     return losses * own.to(losses)
