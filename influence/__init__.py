@@ -7,8 +7,9 @@ Sign, for every method of this package: **positive helps**. Removing training ro
 influence(i, v). Negative: row i harms v. Self-influence is influence(i, i) >= 0, so its sign says nothing. Over a mean
 of reference rows single effects nearly cancel, and the linear proxy then takes the second order in (`linear.removal`).
 
-The calls: `assess` (train, score, evidence), `features` (columns to a matrix), `linear`, `forest`, `neighbors` (the
-proxies), `suspicion` (contradicted labels); for torch models `gradients` (of single rows, in factors), `curvature`,
-`networks` (influence through both), `tracin` (along the training) and `aggregate` (many scores made one). Importing
-this package imports neither torch nor an orchestrator.
+The calls: `assess` (train, score, evidence), `features` (columns to a matrix); the proxies `linear`, `forest`,
+`neighbors`, `neural` (torch networks), `estimators` (scikit-learn's); `suspicion` (contradicted labels). For networks
+`gradients` (of single rows, in factors), `curvature`, `network` (how one is trained), `attribution` (every method, by
+name), `words` and `aggregate` (many scores made one). README.md in this folder lists the methods. Importing this
+package imports neither torch nor an orchestrator.
 """

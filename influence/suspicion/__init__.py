@@ -2,7 +2,7 @@
 
 `calibrate` turns each proxy's probabilities of the *given* label into probabilities of the *true* one, `noise` learns
 how labels are confused and how far to trust that, `posterior` joins both into a row's suspicion, and `regression`
-does it for numbers.
+does it for numbers. `confident` is confident learning, the baseline.
 """
 
 from culpa.influence.suspicion.calibrate import Calibration, calibrate
