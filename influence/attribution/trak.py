@@ -108,6 +108,8 @@ def _networks(training: Training, choices: Choices, share: float) -> list[Traini
     """The training itself and others from other seeds; on random shares of the rows all are others."""
     if not 0 < share <= 1:
         raise ValueError(f"share must be above 0 and at most 1, got {share}: .5 trains each network on half the rows")
+    if choices.models < 1:
+        raise ValueError(f"models must be 1 or more, got {choices.models}: 1 is the training itself, try 10")
     own = [training] if share == 1 else []
     number = choices.models - len(own)
     if not number:

@@ -99,7 +99,9 @@ def test_more_networks_predict_retraining_on_halves_better(share, subsets):
     assert found[1] > found[0] + 0.04
 
 
-def test_a_share_of_no_rows_is_refused():
+def test_a_share_of_no_rows_and_no_models_are_refused():
+    with pytest.raises(ValueError, match=r"models must be 1 or more, got 0"):
+        trak(small_training("linear"), Choices(seed=0, models=0))
     with pytest.raises(ValueError, match=r"share must be above 0 and at most 1, got 0.0"):
         trak(small_training("linear"), Choices(seed=0), share=0.0)
 
