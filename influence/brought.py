@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["fit_brought"]
 
-READER_METHOD = "tracin-we"  # influence through the words
-NETWORK_METHOD = "ekfac"
+# Of the reader, AUROC of mean influence on trusted rows for the wrong labels of Yoruba titles, four orders of the rows:
+# EK-FAC .69 to .74, TracIn-WE .59 to .66 (which names the words to blame, whatever the method).
+USUAL_METHOD = "ekfac"
 
 
 def fit_brought(
@@ -52,8 +53,7 @@ def _fit_network(
 ) -> Fitted:
     from culpa.influence.neural import Judge, Kept, fit_network
 
-    usual = READER_METHOD if name == READER else NETWORK_METHOD
-    judge = Judge(method=options.method or usual, layers=options.layers)
+    judge = Judge(method=options.method or USUAL_METHOD, layers=options.layers)
     kept = Kept(options.kept, options.code)
     return fit_network(name, recipe, rows, keep, seed=seed, judge=judge, held_out=options.held_out, kept=kept)
 
