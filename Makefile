@@ -12,7 +12,7 @@ export SCARF_NO_ANALYTICS := true
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench format
+.PHONY: help demo test lint types bench peers format
 
 help:
 	@echo "make demo    run culpa on real data with planted errors, and say where to look"
@@ -20,6 +20,7 @@ help:
 	@echo "make lint    check format, style and the direction of imports"
 	@echo "make types   check types (mypy, strict)"
 	@echo "make bench   measure detection and speed against other tools"
+	@echo "make peers   measure networks beside captum, dattri, kronfluence, traker and pyDVL"
 	@echo "make format  rewrite the format"
 
 demo: .venv/installed
@@ -42,6 +43,11 @@ types: .venv/installed
 bench: .venv/installed-bench
 	@$(BIN)/python -m tests.benchmarks
 
+peers: .venv-peers/installed .venv-pydvl/installed
+	@.venv-peers/bin/python -m tests.benchmarks.peers.faithfulness
+	@.venv-peers/bin/python -m tests.benchmarks.peers.network_speed
+	@.venv-peers/bin/python -m tests.benchmarks.peers.datamodeling
+
 format: .venv/installed
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
@@ -55,4 +61,22 @@ format: .venv/installed
 
 .venv/installed-bench: .venv/installed
 	@$(PIP) --editable '.[bench]'
+	@touch $@
+
+# The exact torch first: another package's range would bring a build for graphics cards.
+TORCH := $(shell grep '^torch==' constraints.txt)
+PEERS := tests/benchmarks/peers
+
+.venv-peers/installed: pyproject.toml constraints.txt $(PEERS)/requirements.txt
+	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/python -m pip install --quiet '$(TORCH)'
+	@.venv-peers/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[test,bench]'
+	@.venv-peers/bin/python -m pip install --quiet --no-deps --requirement $(PEERS)/requirements.txt
+	@rm -rf .venv-peers/lib/python*/site-packages/tests
+	@touch $@
+
+.venv-pydvl/installed: $(PEERS)/requirements-pydvl.txt
+	@test -x .venv-pydvl/bin/python || $(PYTHON) -m venv .venv-pydvl
+	@.venv-pydvl/bin/python -m pip install --quiet '$(TORCH)'
+	@.venv-pydvl/bin/python -m pip install --quiet --no-deps --requirement $(PEERS)/requirements-pydvl.txt
 	@touch $@

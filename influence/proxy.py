@@ -89,7 +89,7 @@ class Fitted(Protocol):
 
 
 @runtime_checkable
-class Refitted(Protocol):
+class Refitted(Fitted, Protocol):
     """A proxy that knows how it was made, and can be made again on other rows."""
 
     def again(self, rows: Rows, keep: NDArray[np.bool_]) -> Self:

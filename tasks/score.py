@@ -28,9 +28,14 @@ def score(ingested: "Ingested", trained: Path, settings: Settings, progress: Pro
     Gives the same folder, then with scores, proxy_scores and learning as Parquet, rounds and report as JSON.
     """
     prepared = load_prepared(trained)
-    chosen = {} if settings.folds is None else {"folds": settings.folds}
-    asked = {"reference": prepared.reference, "others": prepared.others, "progress": progress, **chosen}
-    scored = score_rows(prepared.trained, prepared.rows, **asked)
+    scored = score_rows(
+        prepared.trained,
+        prepared.rows,
+        reference=prepared.reference,
+        others=prepared.others,
+        folds=settings.folds,
+        progress=progress,
+    )
     pq.write_table(_scores(scored, prepared), trained / "scores.parquet")
     pq.write_table(_proxy_scores(scored, prepared), trained / "proxy_scores.parquet")
     learning, influences = (

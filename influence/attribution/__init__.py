@@ -2,7 +2,14 @@
 
 `between` (pairs of training and reference rows), `on_mean` (the mean of the reference rows), `own` (self-influence);
 positive helps. Read in this order: `attribution` (the promise), `method` (a row of the table), `table` (all of them by
-name). Gradient methods: `through_curvature` and `by_curvature`, `tracin` and `by_checkpoints`.
+name). Methods
+* by gradients: `through_curvature` and `by_curvature`, `tracin` and `by_checkpoints`, `synonyms`; on few axes
+  `on_axes`, `trak`, `trackstar`; wrapped `fast`, `relative`;
+* that follow a training: `data_value_embedding`, `gradient_rollback`, `turn_over_dropout`;
+* that train again: `retraining`, `subset_models`, `untrac`.
+Questions asked of methods: `words` (to blame), `by_layer`, `few_parameters`, `small_to_large`, `agreement` (with
+retraining), `datamodels`, `memorize_or_generalize`, `poison`. What follows from them: `selective_removal`,
+`unlearning`, `weights`, `lexical`, `multi_stage`.
 
 >>> import torch
 >>> from culpa.influence.network import Recipe, train

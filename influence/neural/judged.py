@@ -30,8 +30,8 @@ def judged(kept: Kept, training: Training, method: str, choices: Choices, everyb
     fitted = None
     if curvature not in HOLD_THE_ROWS:
         fitted = _curvature(kept, training, curvature, choices)
-    found = influence_through(curvature, training, choices, fitted)
-    return OverRows(found, _gradients(kept, training, choices, rows))
+    through = influence_through(curvature, training, choices, fitted)
+    return OverRows(through, _gradients(kept, training, choices, rows))
 
 
 def _curvature(kept: Kept, training: Training, curvature: str, choices: Choices) -> Curvature:
