@@ -16,7 +16,8 @@ with a label stands for nothing. Three things make chance look like a finding, a
 * A network that has learnt its rows by heart makes a little of every word. An artifact is a word beyond that: z is
   divided by the spread of all words' z, 1.48 times their median distance from the median, where that is above 1.
 * A row that is fitted closely moves nothing any more, whatever its words: pass influence relative to the rows' own
-  (`attribution.relative`). Of 400 rows learnt by heart a planted word had z = -10, of plain influence +3.
+  (`attribution.relative`), through a curvature. Of 400 to 800 rows learnt by heart EK-FAC found a planted word first in
+  9 of 9 tables, z = -8 to -12; TracIn-WE in 5, and plain influence gave it the wrong sign.
 
 Source: Han et al. 2020, section 6 (means with and without an artifact); van Elteren 1960 (ranks within strata);
 Efron 2004 (the spread of all z); Benjamini & Hochberg 1995. To compare within labels is our choice.

@@ -36,32 +36,32 @@ def texts(rows, seed, *, planted):
     return torch.as_tensor(tokens), torch.as_tensor(labels)
 
 
-def influence_on_errors(method, data, reference):
+def influence_on_errors(data, reference):
     """Relative influence on the reference rows of class 0 that the network takes for class 1."""
     recipe = text_recipe(PLANTED + 1, 2, dimensions=16, channels=16, epochs=10)
     training = train(recipe, data, seed=0)
     wrong = (reference[1] == 0) & (training.module(reference[0]).argmax(1) == 1)
     assert wrong.sum() > 5, "without errors there is nothing to explain"
-    found = relative_to_self(attribute(training, method, Choices(seed=0)))
+    found = relative_to_self(attribute(training, "ekfac", Choices(seed=0)))
     return found.on_mean([part[wrong] for part in reference]).double().numpy()
 
 
-@pytest.mark.parametrize("method", ["tracin-we", "ekfac"])
-def test_a_planted_word_is_found_first_and_it_harms(method):
-    tokens, labels = texts(400, 0, planted=True)
-    reference = texts(200, 1, planted=False)
+@pytest.mark.parametrize("seed", [0, 10, 20])
+def test_a_planted_word_is_found_first_and_it_harms(seed):
+    tokens, labels = texts(400, seed, planted=True)
+    reference = texts(200, seed + 1, planted=False)
     reference[0][reference[1] == 0, 2] = PLANTED
-    found = find_artifacts(tokens.numpy(), influence_on_errors(method, (tokens, labels), reference), labels.numpy())
+    found = find_artifacts(tokens.numpy(), influence_on_errors((tokens, labels), reference), labels.numpy())
     assert found.tokens[0] == PLANTED
     assert found.effect[0] < 0
-    assert found.z[0] < -5
+    assert found.z[0] < -6
     assert found.q[0] < 1e-6
 
 
-@pytest.mark.parametrize("method", ["tracin-we", "ekfac"])
-def test_nothing_is_found_in_clean_data(method):
-    tokens, labels = texts(400, 0, planted=False)
-    influence = influence_on_errors(method, (tokens, labels), texts(200, 1, planted=False))
+@pytest.mark.parametrize("seed", [0, 10, 20])
+def test_nothing_is_found_in_clean_data(seed):
+    tokens, labels = texts(400, seed, planted=False)
+    influence = influence_on_errors((tokens, labels), texts(200, seed + 1, planted=False))
     common = np.where(np.isin(tokens, COMMON), tokens, 2)  # words of a class do say something
     found = find_artifacts(common, influence, labels.numpy())
     assert len(found) > 20
