@@ -98,6 +98,15 @@ class Refitted(Fitted, Protocol):
 
 
 @runtime_checkable
+class OutOfSample(Protocol):
+    """A proxy whose out-of-sample outcomes cost less than all its scores."""
+
+    def without(self) -> NDArray[np.float64]:
+        """The same as `scores().without`."""
+        ...
+
+
+@runtime_checkable
 class Learner(Protocol):
     """A proxy that learned its rows epoch by epoch, and tells how it went."""
 
@@ -127,3 +136,8 @@ class Reader(Protocol):
         (rows in index, most) each; token -1 where a row has no more; positive helps.
         """
         ...
+
+
+def without(fitted: Fitted) -> NDArray[np.float64]:
+    """Outcomes of every row by a model that never saw it, (rows, classes) or (rows, 1), at the least cost."""
+    return fitted.without() if isinstance(fitted, OutOfSample) else fitted.scores().without

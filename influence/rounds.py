@@ -25,7 +25,7 @@ from scipy.stats import entropy
 
 from culpa.influence.caps import highest_within_caps
 from culpa.influence.ensemble import View, average, look
-from culpa.influence.proxy import Fitted
+from culpa.influence.proxy import Fitted, without
 from culpa.influence.rows import Rows
 
 __all__ = ["State", "run_rounds"]
@@ -95,7 +95,7 @@ def _trial(rows: Rows, start: State, fit: Fit, rounds: int) -> list[dict[str, An
     everybody = np.ones(len(sample), np.bool_)
     names = _weighty(start.view)
     fitted = fit(names, sample, everybody, start.fitted)
-    view = look({name: one.scores().without for name, one in fitted.items()}, sample, _shares(start.view, names))
+    view = look({name: without(one) for name, one in fitted.items()}, sample, _shares(start.view, names))
     _, records = _run(sample, State(everybody, fitted, view), fit, rounds, lambda _, *seen: _removals(*seen))
     return [{**record, "tried_on": len(sample), "rows": []} for record in records]
 
@@ -109,7 +109,7 @@ def _candidates(rows: Rows, state: State, removals: Mapping[str, NDArray[np.bool
         if not remove.any() or (remove == ~state.keep).all():
             continue
         fitted = {**state.fitted, **fit(_weighty(state.view), rows, ~remove, state.fitted)}
-        found = {proxy: fitted[proxy].scores().without for proxy in _weighty(state.view)}
+        found = {proxy: without(fitted[proxy]) for proxy in _weighty(state.view)}
         yield State(~remove, fitted, _see(state.view, found, rows)), name, "alone"
         both = {proxy: average([state.view.outcomes[proxy], after]) for proxy, after in found.items()}
         yield State(~remove, fitted, _see(state.view, both, rows)), name, "averaged with the view before"

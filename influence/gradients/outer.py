@@ -81,7 +81,7 @@ class Outer:
         """Sum over rows of the squared gradients, (parameters,), in double precision."""
         if self._positions == 1:
             return (self.errors[:, 0].square().T @ self.inputs[:, 0].square()).double().flatten()
-        parts = [self._written(block).double().square().sum(0) for block in self._blocks(self.parameters)]
+        parts = [self._written(block).square().sum(0).double() for block in self._blocks(self.parameters)]
         return torch.stack(parts).sum(0)
 
     def weighed_squares(self, weights: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ class FittedNetwork:
 
     def scores(self) -> ProxyScores:
         """Score every row by the network, and by the one that was trained without its fold."""
-        now, then = self._outcomes(self.training, self.rows), self._crossed()
+        now, then = self._outcomes(self.training, self.rows), self.without()
         own = np.arange(len(self.rows)), self.rows.labels if self.rows.classes else 0
         own_influence = self._attribution.own().double().numpy().clip(0) * self.scale.loss
         return ProxyScores(then, now[own], then[own], self._everybody(own_influence))
@@ -186,8 +186,8 @@ class FittedNetwork:
     def _batch(self, rows: Rows) -> Batch:
         return batch_of(rows, self.training.recipe.inputs, self.scale)
 
-    def _crossed(self) -> NDArray[np.float64]:
-        """Each row's outcome without its fold; fills `folds`."""
+    def without(self) -> NDArray[np.float64]:
+        """Each row's outcome by the network that was trained without its fold; fills `folds`."""
         outcomes = np.empty((len(self.rows), max(self.rows.classes, 1)))
         count = fold_count(len(self.rows))
         fold = assign_folds(self.rows, count)
