@@ -30,6 +30,7 @@ COLUMNS = {
     "suggested_probability",
     "suspicion",
     "probability_wrong",
+    "weight",
 }
 KINDS = ["classes", "numbers"]
 
