@@ -103,9 +103,14 @@ def entrants() -> list[Entrant]:
     """Everybody that is there: to enter a method, add a line."""
     grid = (None, *GRID)
     undamped = [name for name in ("dot", "tracin", "tracin-last") if name in METHODS]
-    damped = [name for name in ("diagonal", "kfac", "ekfac", "logra", "datainf", "conjugate") if name in METHODS]
+    damped = [name for name in ("diagonal", "kfac", "ekfac", "unitwise", "logra", "datainf") if name in METHODS]
     found = [Entrant(f"culpa {name}", averaged(culpa_side.explain_by(name))) for name in undamped]
     found += [Entrant(f"culpa {name}", averaged(culpa_side.explain_by(name)), grid) for name in damped]
+    along = [name for name in ("unitwise", "kfac", "ekfac") if name in METHODS]
+    found += [
+        Entrant(f"culpa {name}, along the training", averaged(culpa_side.along_the_training(name)), grid)
+        for name in along
+    ]
     found.append(Entrant("culpa trak", culpa_trak, grid))
     if installed("kronfluence"):
         from tests.benchmarks.peers import kronfluence_side
@@ -120,7 +125,7 @@ def entrants() -> list[Entrant]:
         found.append(Entrant("dattri TracIn", averaged(dattri_side.tracin)))
         found += [Entrant(f"dattri TRAK, {width}", partial(dattri_trak, width), grid) for width in (512, 2_048)]
     if installed("trak"):
-        found += [Entrant(f"traker TRAK, {width}", partial(traker_trak, width)) for width in (512, 2_048)]
+        found += [Entrant(f"traker TRAK, {width}", partial(traker_trak, width), grid) for width in (512, 2_048)]
     if installed("captum"):
         from tests.benchmarks.peers import captum_side
 

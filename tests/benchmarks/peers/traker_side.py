@@ -52,5 +52,5 @@ def trak(
 
 
 def _projector(parameters: int, dimensions: int) -> BasicProjector:
-    """The projection for processors without CUDA, in blocks as wide as it is."""
-    return BasicProjector(parameters, dimensions, 0, ProjectionType.rademacher, "cpu", block_size=dimensions)
+    """The projection for processors without CUDA, in two blocks: a single one it frees and then misses."""
+    return BasicProjector(parameters, dimensions, 0, ProjectionType.rademacher, "cpu", block_size=-(-dimensions // 2))
