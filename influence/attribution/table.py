@@ -4,6 +4,7 @@ A new method is one small file that ends in its rows, one line here, one line in
 `tests/influence/attribution` then run over it.
 """
 
+from culpa.influence.attribution.along_training import ALONG_TRAINING
 from culpa.influence.attribution.attribution import Attribution
 from culpa.influence.attribution.by_checkpoints import BY_CHECKPOINTS
 from culpa.influence.attribution.by_curvature import BY_CURVATURE
@@ -26,6 +27,7 @@ METHODS: dict[str, Method] = {
     method.name: method
     for method in (
         *BY_CURVATURE,
+        *ALONG_TRAINING,
         *RELATIVE,
         *BY_CHECKPOINTS,
         *BY_WALKING_BACK,
