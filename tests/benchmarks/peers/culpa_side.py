@@ -10,11 +10,10 @@ from culpa.influence.attribution.through_curvature import NetworkInfluence
 from culpa.influence.curvature import CURVATURES
 from culpa.influence.gradients import in_order
 from culpa.influence.network import Training
-from culpa.influence.network.training import restored
 from tests.benchmarks.cases import Array
 from tests.benchmarks.peers.explained import Explain, Method
 
-__all__ = ["along_the_training", "explain_by", "methods"]
+__all__ = ["explain_by", "methods"]
 
 UNDAMPED = ("dot", "identity", "tracin", "tracin-last", "dve", "rollback")
 
@@ -22,21 +21,6 @@ UNDAMPED = ("dot", "identity", "tracin", "tracin-last", "dve", "rollback")
 def explain_by(name: str) -> Explain:
     """The named method of the table, or influence through the named curvature."""
     return _by_method(name) if name in TABLE else _by_curvature(name)
-
-
-def along_the_training(name: str) -> Explain:
-    """The named method at every checkpoint, added up: where a network was on its way says more than where it ended."""
-    explain = explain_by(name)
-
-    def summed(training: Training, reference: Sequence[Tensor], damping: float | None) -> Array:
-        total: Array = 0.0  # type: ignore[assignment]
-        with restored(training.module):
-            for checkpoint in training.checkpoints:
-                training.module.load_state_dict(dict(checkpoint.state))
-                total = total + explain(training, reference, damping)
-        return total
-
-    return summed
 
 
 def methods(*names: str) -> list[Method]:

@@ -57,13 +57,16 @@ def loader(data: Sequence[Tensor], size: int) -> "DataLoader[Any]":
     return DataLoader(TensorDataset(*data), batch_size=size, shuffle=False)
 
 
-def through(make: Attributor) -> Explain:
-    """Influence by an attributor made of a task and a regularization, 0 being the tool's default."""
+def through(make: Attributor, *, checkpoints: bool = False) -> Explain:
+    """Influence by an attributor made of a task and a regularization, 0 being the tool's default.
+
+    At the end of the training, or averaged over its checkpoints, as the tool offers.
+    """
 
     def explain(training: Training, reference: Sequence[Tensor], damping: float | None) -> Array:
         rows = loader(training.data, len(training))
         with contextlib.redirect_stderr(io.StringIO()):  # its progress bars
-            attributor = make(task_of(training), damping or 0.0)
+            attributor = make(task_of(training, training.checkpoints if checkpoints else None), damping or 0.0)
             attributor.cache(rows)
             try:
                 found = attributor.attribute(rows, loader(reference, QUERIES))
@@ -137,6 +140,9 @@ def _with_ones(data: Sequence[Tensor]) -> list[Tensor]:
 
 explicit = through(lambda task, damping: IFAttributorExplicit(task, regularization=damping))
 conjugate = through(lambda task, damping: IFAttributorCG(task, max_iter=10, regularization=damping))
+conjugate_checkpoints = through(
+    lambda task, damping: IFAttributorCG(task, max_iter=10, regularization=damping), checkpoints=True
+)
 arnoldi = through(lambda task, damping: IFAttributorArnoldi(task, regularization=damping))
 datainf = through(lambda task, damping: IFAttributorDataInf(task, regularization=damping))
 ekfac = through(lambda task, damping: IFAttributorEKFAC(task, damping=damping))
