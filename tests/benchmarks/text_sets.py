@@ -66,8 +66,12 @@ def load(folder: Path, name: str, *, intents: str, most: int | None = None) -> T
 
 
 def small_reader(texts: TextSet, epochs: int) -> Recipe:
-    """The built-in reader at a quarter of its width, so that it can be trained again some ten thousand times."""
-    found = text_recipe(len(texts.vocabulary), texts.classes, dimensions=DIMENSIONS, channels=CHANNELS, epochs=epochs)
+    """The built-in reader at a quarter of its width, so that it can be trained again some ten thousand times.
+
+    Every epoch is a checkpoint: TracIn misses what was learnt between them.
+    """
+    width = {"dimensions": DIMENSIONS, "channels": CHANNELS}
+    found = text_recipe(len(texts.vocabulary), texts.classes, **width, epochs=epochs, checkpoints=epochs)
     return replace(found, patience=None)
 
 
