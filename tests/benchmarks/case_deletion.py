@@ -7,11 +7,11 @@ again, and see how P(c) changes, c being the class that the judged model gives t
     DEL- = mean change without the top k opponents, the higher the better
     AUC-DEL = mean over k = 10 ... 100
 
-Scores come from one training (seed 0, every epoch a checkpoint) and ask for the loss of c. The trainings again have other
-seeds; each is compared with the training of its own seed on all rows, in the same start and order, so that nothing else
-differs. Intervals are 95 %, from drawing test rows and seeds again. The second table draws the *differences* to
-TracIn-WE, row by row and seed by seed: methods are compared there, for how far a test row can move at all differs more
-between rows than between methods.
+Scores come from one training (seed 0, every epoch a checkpoint) and ask for the loss of c. The trainings again have
+other seeds; each is compared with the training of its own seed on all rows, in the same start and order, so that
+nothing else differs. Intervals are 95 %, from drawing test rows and seeds again. The second table draws the
+*differences* to TracIn-WE, row by row and seed by seed: methods are compared there, for how far a test row can move at
+all differs more between rows than between methods.
 Source: Yeh et al. 2022, section 5.
 
     python -m tests.benchmarks.case_deletion --data FOLDER
