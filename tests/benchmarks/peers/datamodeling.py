@@ -37,7 +37,8 @@ __all__ = ["main"]
 
 CHOOSING = 20  # of the subsets, to choose a damping by; the others judge
 GRID = (3e-4, 1e-3, 3e-3, 1e-2, 1e-1)  # beside the default
-DAMPED = ("diagonal", "kfac", "ekfac", "kfac-checkpoints", "ekfac-checkpoints", "logra", "datainf")
+CURVED = ("kfac", "ekfac", "unitwise")
+DAMPED = ("diagonal", "datainf", "logra", *CURVED, *(f"{name}-checkpoints" for name in CURVED))
 MODELS = 10
 
 Together = Callable[[Sequence[Training], Sequence[Tensor], float | None], Array]

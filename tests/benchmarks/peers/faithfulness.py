@@ -29,7 +29,7 @@ from tests.benchmarks.tables import print_table
 
 __all__ = ["main"]
 
-CULPA = ("exact", "dense", "conjugate", "ekfac", "kfac", "logra", "datainf", "diagonal", "dot")
+CULPA = ("exact", "dense", "conjugate", "ekfac", "kfac", "unitwise", "logra", "datainf", "diagonal", "dot")
 Found = tuple[str, Array, float]  # title, (removed rows, test rows), seconds
 
 
