@@ -18,9 +18,10 @@ from culpa.tasks.brought import code_of
 from culpa.tasks.errors import BadInput
 
 Task = Literal["auto", "classification", "regression"]
+Gate = Literal["better", "not-worse", "off"]
 TRUSTED = "trusted"  # a set of reference rows that has no other name
 
-_PLACES = {"source", "table", "reference", "store", "out", "chunk_rows", "memory_limit", "cache"}
+_PLACES = {"source", "table", "reference", "store", "out", "chunk_rows", "memory_limit", "cache", "report", "judge_on"}
 _GUARDS = {"max_drop", "max_drop_per_class"}  # they refuse to publish an answer, and do not change it
 _PATTERN = re.compile(r"[*?\[\]{}]+")
 
@@ -95,6 +96,32 @@ class Options(BaseModel):
     probability_wrong_threshold: float = Field(
         default=0.5, ge=0, le=1, description="probability of a wrong label from which a label counts as contradicted"
     )
+    gate: Gate = Field(
+        default="not-worse",
+        description="what a cleaning must be shown to be before rows are dropped: better, not-worse, or off",
+    )
+    gate_margin: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="rise of the loss that still counts as not worse, as a share of the loss of guessing from the "
+        "labels' frequencies alone",
+    )
+    judge: str | None = Field(
+        default=None,
+        description="your downstream model as MODULE:FACTORY, for the gate to train; default: the proxy judges",
+    )
+    judge_on: Path | None = Field(
+        default=None, description="a file of rows for the gate alone to judge on; default: half of the reference rows"
+    )
+    seeds: int = Field(default=5, ge=2, le=100, description="trainings of each side that the gate compares")
+    calibrate: bool = Field(
+        default=True, description="plant wrong labels, score again, and say how many of the flagged rows are wrong"
+    )
+    faithfulness: bool = Field(
+        default=True, description="leave rows out, train again, and say how well influence foretold the effect"
+    )
+    report: bool = Field(default=True, description="write a page about the run into the folder STORE.reports")
     weights: bool = Field(
         default=False, description="write a weight in [0, 1] for each cleaned row into a file beside the cleaned one"
     )

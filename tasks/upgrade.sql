@@ -1,5 +1,5 @@
--- What a store of an older version lacks; each statement may run again. From version 1: evidence in words, the learning of
--- each row, and influence on several sets of reference rows.
+-- What a store of an older version lacks; each statement may run again. Version 2 brought evidence in words, the learning of
+-- each row, and influence on several sets of reference rows; version 3 the proof: gate, calibration and faithfulness.
 ALTER TABLE evidence ADD COLUMN IF NOT EXISTS word VARCHAR;
 ALTER TABLE evidence ALTER COLUMN other_row_id DROP NOT NULL;
 
@@ -33,4 +33,69 @@ CREATE TABLE IF NOT EXISTS reference_influences (
     influence_se DOUBLE
 );
 
-UPDATE meta SET schema_version = 2;
+CREATE TABLE IF NOT EXISTS gates (              -- what the gate said of a run's plan the last time it was asked
+    run_id VARCHAR NOT NULL,
+    plan VARCHAR NOT NULL,              -- what was judged: tags, decisions and the gate's settings as one hash
+    gate VARCHAR NOT NULL CHECK (gate IN ('better', 'not-worse', 'off')),
+    passed BOOLEAN NOT NULL,
+    verdict VARCHAR NOT NULL,           -- better, not worse, worse, not shown, nothing to judge, not judged
+    reason VARCHAR NOT NULL,            -- one paragraph for people
+    trusted BOOLEAN NOT NULL,           -- whether trusted rows judged
+    judge VARCHAR NOT NULL,             -- the model that was trained again
+    margin DOUBLE,                      -- rise of the mean loss that still counts as not worse
+    proposed BIGINT NOT NULL,           -- rows that the rule may drop and nobody decided on
+    allowed BIGINT NOT NULL,            -- of these, rows up to the stopping point; 0 where the gate refused
+    choosing_rows BIGINT NOT NULL,      -- reference rows that chose the stopping point
+    judging_rows BIGINT NOT NULL,       -- other reference rows, that judged the result
+    seeds INTEGER NOT NULL,
+    detail JSON,
+    judged_at TIMESTAMP NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS gate_effects (       -- paired differences on the judging rows, positive = the first is better
+    run_id VARCHAR NOT NULL,
+    comparison VARCHAR NOT NULL,        -- cleaned less all, cleaned less random, random less all
+    judged_on VARCHAR NOT NULL,         -- reference rows; without trusted ones: agreeing rows, all rows
+    judge VARCHAR NOT NULL,
+    metric VARCHAR NOT NULL,            -- log_loss, accuracy, macro_f1; regression: rmse, mae
+    first DOUBLE,                       -- the metric itself of the first side,
+    second DOUBLE,                      -- and of the second
+    effect DOUBLE,                      -- how much better the first is: a fall of a loss, a rise of an accuracy
+    low DOUBLE,                         -- of its 95 % interval, over reference rows and seeds
+    high DOUBLE
+);
+
+CREATE TABLE IF NOT EXISTS gate_curve (         -- mean loss on the choosing rows, round by round
+    run_id VARCHAR NOT NULL,
+    arm VARCHAR NOT NULL CHECK (arm IN ('cleaned', 'random')),
+    removed BIGINT NOT NULL,
+    loss DOUBLE,
+    effect DOUBLE,                      -- fall of the loss against removing nothing, positive = better
+    low DOUBLE,
+    high DOUBLE,
+    chosen BOOLEAN NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS held_back (run_id VARCHAR NOT NULL, row_id VARCHAR NOT NULL, reason VARCHAR NOT NULL);
+
+CREATE TABLE IF NOT EXISTS calibration (        -- what to expect of the most suspicious rows, by planted wrong labels
+    run_id VARCHAR NOT NULL,
+    budget BIGINT NOT NULL,             -- so many of the most suspicious rows are reviewed
+    precision_expected DOUBLE,          -- share of them that is wrong
+    precision_low DOUBLE,
+    precision_high DOUBLE,
+    wrong_expected DOUBLE,              -- precision times budget
+    suspicion DOUBLE                    -- of the last of them
+);
+
+CREATE TABLE IF NOT EXISTS faithfulness (       -- removals foretold, and done
+    run_id VARCHAR NOT NULL,
+    proxy VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL CHECK (kind IN ('row', 'subset', 'dropped')),
+    rows BIGINT NOT NULL,               -- removed together
+    predicted DOUBLE NOT NULL,          -- rise of the mean reference loss by their influence
+    real DOUBLE NOT NULL,               -- the same after training again without them
+    row_id VARCHAR                      -- where it is a single row
+);
+
+UPDATE meta SET schema_version = 3;

@@ -55,7 +55,8 @@ QUALIFY row_number() OVER (
     PARTITION BY d.dataset, d.row_id
     ORDER BY coalesce(r.row_hash = d.row_hash, false) DESC, d.reviewed_at DESC, d.decision_id DESC) = 1;
 
--- What becomes of every row of every run if it is published now: a person's last decision on this very content beats the rule.
+-- What becomes of every row of every run if it is published now: a person's last decision on this very content beats the
+-- rule, and what the gate holds back stays.
 CREATE OR REPLACE VIEW verdicts AS
 WITH last AS (
     SELECT * FROM grounded_decisions
@@ -63,19 +64,21 @@ WITH last AS (
 )
 SELECT u.dataset, r.run_id, r.position, r.row_id, r.row_hash, r.given_label, r.is_reference,
        coalesce(t.tag, 'neither') AS tag, t.reason AS rule_reason, coalesce(t.droppable, false) AS droppable,
+       h.reason AS held_back,
        d.decision_id, d.decision, d.new_label, d.reviewed_by, d.reviewed_at, d.note,
        CASE WHEN d.decision = 'drop' THEN 'dropped'
             WHEN d.decision = 'relabel' THEN 'relabelled'
             WHEN d.decision = 'keep' THEN 'kept'
-            WHEN t.droppable THEN 'dropped'
+            WHEN t.droppable AND h.row_id IS NULL THEN 'dropped'
             ELSE 'passed' END AS outcome,
-       CASE WHEN d.decision IS NULL OR d.decision = 'defer' THEN t.reason
+       CASE WHEN d.decision IS NULL OR d.decision = 'defer' THEN nullif(concat_ws('; ', t.reason, h.reason), '')
             ELSE d.decision || coalesce(' as ' || d.new_label, '') || ' by ' || d.reviewed_by
                  || coalesce(': ' || d.note, '') || coalesce(' (the rule: ' || t.reason || ')', '') END AS reason
 FROM rows r
 JOIN runs u ON u.run_id = r.run_id
 LEFT JOIN (SELECT * FROM tags WHERE droppable OR corner <> 'neither' OR tag <> 'neither') t
     ON t.run_id = r.run_id AND t.row_id = r.row_id
+LEFT JOIN held_back h ON h.run_id = r.run_id AND h.row_id = r.row_id
 LEFT JOIN last d ON d.dataset = u.dataset AND d.row_id = r.row_id AND d.row_hash = r.row_hash;
 
 -- How many rows of each data set's latest run carry which tag, by label; and exact duplicates whose labels disagree.
@@ -103,7 +106,7 @@ CREATE OR REPLACE VIEW row_history AS
 WITH known AS (SELECT DISTINCT u.dataset, r.row_id FROM rows r JOIN runs u ON u.run_id = r.run_id),
 fates AS (
     SELECT k.dataset, k.row_id, u.run_id, u.created_at, u.state, u.published_at, u.out, r.row_hash, r.given_label,
-           v.tag, v.rule_reason,
+           v.tag, nullif(concat_ws('; ', v.rule_reason, v.held_back), '') AS rule_reason,
            u.state = 'published' AS is_published,
            CASE WHEN r.row_id IS NULL THEN 'not in the input'
                 WHEN u.state = 'ingested' THEN 'not judged yet'
