@@ -6,12 +6,12 @@ that take no part in the training. Positive helps: without the group the mean re
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from culpa.influence.proxies import fit_proxy
+from culpa.influence.riding import riding, with_riders
 from culpa.influence.rows import Rows
 from culpa.influence.scoring import main_proxy
 from culpa.influence.training import Trained
@@ -26,23 +26,9 @@ def leave_groups_out(
 
     `members` are masks (rows,). A group that holds every row of a class, or all rows, cannot be left out: NaN.
     """
-    both, kept = _riding(rows, reference), trained.keep
+    both, kept = with_riders(rows, reference), trained.keep
     before = _loss(trained, both, kept, len(reference))
     return np.array([_without(trained, both, kept & ~group, rows, len(reference)) - before for group in members])
-
-
-def _riding(rows: Rows, reference: Rows) -> Rows:
-    """The rows, and after them the reference rows as strangers to every group of duplicates."""
-    tokens = None
-    if rows.tokens is not None and reference.tokens is not None:
-        tokens = np.concatenate([rows.tokens, reference.tokens])
-    return replace(
-        rows,
-        features=np.concatenate([rows.features, reference.features]),
-        labels=np.concatenate([rows.labels, reference.labels]),
-        groups=np.concatenate([rows.groups, int(rows.groups.max()) + 1 + np.arange(len(reference))]),
-        tokens=tokens,
-    )
 
 
 def _without(trained: Trained, both: Rows, keep: NDArray[np.bool_], rows: Rows, count: int) -> float:
@@ -53,9 +39,8 @@ def _without(trained: Trained, both: Rows, keep: NDArray[np.bool_], rows: Rows, 
 
 def _loss(trained: Trained, both: Rows, keep: NDArray[np.bool_], count: int) -> float:
     """Mean loss of the reference rows when the main proxy is fitted on the kept rows alone."""
-    riding = np.concatenate([keep, np.zeros(count, np.bool_)])
     name = main_proxy(trained)
-    fitted = fit_proxy(name, both, riding, seed=trained.seed, before=trained.fitted[name])
+    fitted = fit_proxy(name, both, riding(keep, count), seed=trained.seed, before=trained.fitted[name])
     outcomes = fitted.scores().without[-count:]
     labels = both.labels[-count:]
     if both.classes:

@@ -98,6 +98,15 @@ class Refitted(Fitted, Protocol):
 
 
 @runtime_checkable
+class Predictor(Protocol):
+    """A proxy that is one model, and can be asked about rows it was never given."""
+
+    def predict(self, rows: Rows) -> NDArray[np.float64]:
+        """Probabilities of other rows, (rows, classes), or predictions, (rows, 1)."""
+        ...
+
+
+@runtime_checkable
 class OutOfSample(Protocol):
     """A proxy whose out-of-sample outcomes cost less than all its scores."""
 

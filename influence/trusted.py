@@ -27,6 +27,7 @@ from culpa.influence.ensemble import look, weighted
 from culpa.influence.linear import FittedLinear, fit_linear
 from culpa.influence.proxies import fit_proxies
 from culpa.influence.proxy import ReferenceInfluence
+from culpa.influence.riding import riding, with_riders
 from culpa.influence.rows import Rows
 from culpa.influence.suspicion.calibrate import sharpen
 from culpa.influence.training import Trained
@@ -86,14 +87,7 @@ def _opinions(trained: Trained, rows: Rows, reference: Rows) -> tuple[Array, Arr
 
     The reference rows ride along in the fit as rows that take no part in the training.
     """
-    apart = int(rows.groups.max()) + 1
-    both = Rows(
-        np.concatenate([rows.features, reference.features]),
-        np.concatenate([rows.labels, reference.labels]),
-        rows.classes,
-        np.concatenate([rows.groups, apart + np.arange(len(reference))]),
-    )
-    keep = np.concatenate([trained.keep, np.zeros(len(reference), np.bool_)])
+    both, keep = with_riders(rows, reference), riding(trained.keep, len(reference))
     fitted = fit_proxies(tuple(trained.fitted), both, keep, seed=trained.seed, before=trained.fitted)
     outcomes = {name: one.scores().without for name, one in fitted.items()}
     view = look({name: found[: len(rows)] for name, found in outcomes.items()}, rows, trained.view.weights)

@@ -98,6 +98,10 @@ class FittedNetwork:
         dynamics = self.dynamics if rows is self.rows else None
         return FittedNetwork(self.name, rows, keep, self.judge, scale, training, self.kept, dynamics)
 
+    def predict(self, rows: Rows) -> NDArray[np.float64]:
+        """Probabilities of other rows, (rows, classes), or predictions, (rows, 1)."""
+        return self._outcomes(self.training, rows)
+
     def learning(self) -> dict[str, NDArray[np.float64]]:
         """How each row was learnt, epoch by epoch, (rows,) each: the columns of `network.dynamics`."""
         return {} if self.dynamics is None else self.dynamics.columns()
