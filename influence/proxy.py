@@ -107,6 +107,15 @@ class Predictor(Protocol):
 
 
 @runtime_checkable
+class Retrained(Protocol):
+    """A proxy that can be trained again on fewer of its rows with all else the same, at less than a whole fit."""
+
+    def predict_without(self, keep: NDArray[np.bool_], rows: Rows) -> NDArray[np.float64]:
+        """Outcomes of other rows by the same training on `keep` alone, (rows, classes) or (rows, 1)."""
+        ...
+
+
+@runtime_checkable
 class OutOfSample(Protocol):
     """A proxy whose out-of-sample outcomes cost less than all its scores."""
 

@@ -1,20 +1,17 @@
-"""The guard of every run: do the scores say what retraining says, on a few rows really left out?
+"""Do a network's scores say what retraining says, on a few rows really left out?
 
-Influence in networks is fragile: between the least and the most influential row it may order rows by chance. So a few
-rows (or groups of rows) are drawn, evenly over the quantiles of their scores, left out of the very training, and the
-rise of the mean reference loss is held against the score, or the sum of the group's scores. Groups move a network by
-more than chance does, where single rows may not. Intervals are bootstrapped over the removals.
+Influence in networks is fragile: between the least and the most influential row it may order rows by chance. So rows
+(or groups of rows) are drawn evenly over the quantiles of their scores and left out of the very training. Groups move a
+network by more than chance does, where single rows may not.
 Source: Basu et al. 2021 (fragility); empirical influence, arXiv 2406.00509.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from culpa.influence.attribution.datamodels import rank_correlations
+from culpa.influence.agreement import LEAST_REMOVALS, Agreement, agreement
 from culpa.influence.attribution.retraining import left_out
 from culpa.influence.gradients.batches import Batch
 from culpa.influence.network import Training, losses_together
@@ -22,22 +19,6 @@ from culpa.influence.network import Training, losses_together
 __all__ = ["Agreement", "agreement", "agreement_with_retraining", "draw_by_quantile"]
 
 Array = NDArray[np.float64]
-Interval = tuple[float, float]
-
-RESAMPLES = 2_000
-LEAST_REMOVALS = 5
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """What was foretold of some removals, what came, and how far the two agree."""
-
-    predicted: Array  # (removals,) score, or sum of a group's scores
-    measured: Array  # (removals,) rise of the mean reference loss, positive: the rows helped
-    spearman: float  # 1: the scores order the removals as retraining does
-    spearman_interval: Interval  # 95 %
-    same_sign: float  # share of the removals of which help or harm was foretold rightly
-    same_sign_interval: Interval  # 95 %
 
 
 def agreement_with_retraining(
@@ -67,23 +48,3 @@ def draw_by_quantile(scores: Array, removals: int, group: int, *, seed: int) -> 
     for mask, stretch in zip(masks, np.array_split(np.argsort(scores, kind="stable"), removals), strict=True):
         mask[chance.choice(stretch, group, replace=False)] = True
     return masks
-
-
-def agreement(predicted: Array, measured: Array, *, seed: int) -> Agreement:
-    """Rank correlation and agreement of signs, with intervals from resampled removals."""
-    drawn = np.random.default_rng(seed).integers(0, len(predicted), (len(predicted), RESAMPLES))
-    ranks = rank_correlations(predicted[drawn], measured[drawn])
-    signs = (np.sign(predicted) == np.sign(measured)).astype(np.float64)
-    return Agreement(
-        predicted,
-        measured,
-        float(rank_correlations(predicted[:, None], measured[:, None])[0]),
-        _interval(ranks),
-        float(signs.mean()),
-        _interval(signs[drawn].mean(axis=0)),
-    )
-
-
-def _interval(resampled: Array) -> Interval:
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    return float(low), float(high)

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+
+from culpa.influence.agreement import rank_correlations
 
 __all__ = ["DatamodelingScore", "linear_datamodeling_score", "rank_correlations"]
 
@@ -46,16 +47,3 @@ def linear_datamodeling_score(scores: NDArray[Any], subsets: NDArray[Any], outpu
     found = rank_correlations(subsets.astype(np.float64) @ scores.astype(np.float64), outputs)
     error = found.std(ddof=1) / np.sqrt(len(found)) if len(found) > 1 else np.nan
     return DatamodelingScore(float(found.mean()), float(error), found)
-
-
-def rank_correlations(one: NDArray[Any], other: NDArray[Any]) -> Array:
-    """Spearman correlation of each column with the other's: (n, columns) twice to (columns,); 0 where one is constant.
-
-    >>> rank_correlations(np.array([[1.0, 5.0], [2.0, 5.0]]), np.array([[9.0, 1.0], [7.0, 2.0]])).tolist()
-    [-1.0, 0.0]
-    """
-    ranks, others = (rankdata(values, axis=0) for values in (one, other))
-    ranks, others = ranks - ranks.mean(axis=0), others - others.mean(axis=0)
-    lengths = np.sqrt((ranks**2).sum(axis=0) * (others**2).sum(axis=0))
-    found: Array = (ranks * others).sum(axis=0) / np.where(lengths > 0, lengths, 1.0)
-    return found

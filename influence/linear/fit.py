@@ -23,8 +23,16 @@ MOST_STEPS = 100
 SHRINKS = 0.4  # a chord step must shrink the gradient at least by this factor, else the Hessian is computed anew
 
 
-def fit_weights(problem: Problem, start: Weights | None = None, slack: float = 1.0) -> Weights:
+def fit_weights(
+    problem: Problem,
+    start: Weights | None = None,
+    slack: float = 1.0,
+    *,
+    inverse: NDArray[np.float64] | None = None,
+) -> Weights:
     """Weights at the optimum, (outputs, features + 1). `slack` times the usual tolerance of L-BFGS serves a search.
+
+    `inverse` is that of the summed loss's Hessian at `start`, where it is known well enough to take steps with.
 
     Newton's method ends with a largest gradient below 1e-6 (float32) or 1e-9 (float64), L-BFGS where rounding no longer
     lets the loss fall: near 1e-5 or 1e-7, which moves scores in their third digit.
@@ -33,8 +41,7 @@ def fit_weights(problem: Problem, start: Weights | None = None, slack: float = 1
     weights = np.zeros(shape) if start is None else start.copy()
     if weights.size > NEWTON_PARAMETERS:
         return _quasi_newton(problem, weights, slack)
-    inverse = None
-    if len(problem) >= SAMPLE_OF * LEAST_SAMPLE:
+    if inverse is None and len(problem) >= SAMPLE_OF * LEAST_SAMPLE:
         sample = problem.every(SAMPLE_OF)
         weights = fit_weights(sample, weights)
         inverse = invert(hessian(sample, weights)) * (len(sample) / len(problem))

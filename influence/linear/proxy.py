@@ -129,6 +129,21 @@ class FittedLinear:
         """Probabilities of other rows, (rows, classes), or predictions, (rows, 1)."""
         return self._outcomes(predict(self._problem(rows).features, self.weights))
 
+    def predict_without(self, keep: NDArray[np.bool_], rows: Rows) -> Array:
+        """Outcomes of other rows by the optimum on the rows `keep` alone, (rows, classes) or (rows, 1).
+
+        rows * l2 stays put, as in the influence; the search starts from these weights, and with this curvature.
+        """
+        share = self.keep.sum() / keep.sum()
+        kept = replace(
+            self.rows,
+            features=self.rows.features[keep],
+            labels=self.rows.labels[keep],
+            penalty=self.rows.penalty * share,
+        )
+        weights = fit_weights(kept, self.weights, inverse=getattr(self.curvature, "inverse", None))
+        return self._outcomes(predict(self._problem(rows).features, weights))
+
     def _problem(self, rows: Rows) -> Problem:
         """Other rows as a problem on this model's axes."""
         features = rows.features if self.axes is None else rows.features @ self.axes

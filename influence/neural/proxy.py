@@ -102,6 +102,11 @@ class FittedNetwork:
         """Probabilities of other rows, (rows, classes), or predictions, (rows, 1)."""
         return self._outcomes(self.training, rows)
 
+    def predict_without(self, keep: NDArray[np.bool_], rows: Rows) -> NDArray[np.float64]:
+        """The same by this very training with the other rows' losses left out: same start, same order of the rows."""
+        gone = torch.from_numpy(np.flatnonzero(~keep[self.keep]))
+        return self._outcomes(self.training.without(gone), rows)
+
     def learning(self) -> dict[str, NDArray[np.float64]]:
         """How each row was learnt, epoch by epoch, (rows,) each: the columns of `network.dynamics`."""
         return {} if self.dynamics is None else self.dynamics.columns()
