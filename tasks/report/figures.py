@@ -1,7 +1,7 @@
 """Everything the report tells, read from the store: counts and samples, never all rows.
 
-Each figure is the answer of one SQL file beside this one. Histograms are counted in SQL and the scatter is a sample, so a
-run of a million rows gives the same few thousand numbers as a small one.
+Each figure is the answer of one SQL file beside this one. Histograms are counted in SQL and the scatter is a sample,
+so a run of a million rows gives the same few thousand numbers as a small one.
 """
 
 import json
@@ -139,7 +139,7 @@ def _histogram(connection: duckdb.DuckDBPyConnection, score: str) -> Records:
 
 
 def _thresholds(connection: duckdb.DuckDBPyConnection, run: Run) -> dict[str, float | None]:
-    """Where each score starts to speak against a row; suspicion has none of its own: its least harmful row stands for it."""
+    """Where each score starts to speak against a row; of suspicion it is that of the least suspicious harmful row."""
     least = connection.execute("SELECT min(suspicion) FROM judged WHERE harmful AND isfinite(suspicion)").fetchall()[0]
     planted = proof(run, "calibration", "planted").get("threshold")
     return {

@@ -3,7 +3,7 @@
 from typing import Any
 
 from culpa.tasks.report.figures import Figures
-from culpa.tasks.report.wording import between, count, decimal, share, signed, spaced
+from culpa.tasks.report.wording import between, count, decimal, share, spaced
 
 __all__ = ["at_budget", "headline_effects", "of_calibration", "of_classes", "of_confusion", "of_curve", "of_histogram",
            "of_points", "of_removals", "of_self_test"]  # fmt: skip
@@ -17,7 +17,7 @@ SCORES = {
 
 
 def headline_effects(figures: Figures) -> list[dict[str, Any]]:
-    """The effect of the cleaning on log-loss and accuracy (regression: on the errors), as the gate's own judge has it."""
+    """The effect of the cleaning on log-loss and accuracy (regression: on the errors), by the gate's first judge."""
     wanted = ("log_loss", "accuracy") if figures.run.classes else ("rmse", "mae")
     found = [one for one in figures.effects if one["comparison"] == CLEANED and one["metric"] in wanted]
     seen: dict[str, dict[str, Any]] = {}
@@ -30,8 +30,9 @@ def of_points(figures: Figures) -> str:
     """The scatter: what is shown of how many rows, and how they lie in the corners."""
     shown, rows = len(figures.points), figures.scored
     corners = ", ".join(f"{count(one['rows'])} {spaced(one['tag'])}" for one in figures.tags if one["tag"] != "neither")
-    sample = "every row is a point" if shown == rows else f"{count(shown)} points, a sample of the {count(rows)} rows"
-    return f"Of {count(rows)} labelled rows {corners or 'none'} {'are' if corners else 'is'} flagged; {sample}."
+    sample = "Every row is a point" if shown == rows else f"The {count(shown)} points are a sample"
+    named = f": {corners}" if corners else ""
+    return f"{count(figures.flagged)} of {count(rows)} labelled rows are flagged{named}. {sample}."
 
 
 def of_histogram(figures: Figures, score: str) -> str:
@@ -62,8 +63,9 @@ def of_calibration(figures: Figures) -> str:
     """The curve of expected precision, from its first budget to its last."""
     first, last = figures.calibration[0], figures.calibration[-1]
     return (
-        f"{at_budget(figures)} The expected share of wrong labels goes from {share(first['precision_expected'])} in the "
-        f"top {count(first['budget'])} to {share(last['precision_expected'])} in the top {count(last['budget'])}."
+        f"{at_budget(figures)} The expected share of wrong labels goes from {share(first['precision_expected'])} "
+        f"in the top {count(first['budget'])} "
+        f"to {share(last['precision_expected'])} in the top {count(last['budget'])}."
     )
 
 
@@ -76,10 +78,10 @@ def of_curve(figures: Figures) -> str:
     if not removed:
         return "The stopping point is to remove nothing: no round was better beyond chance."
     at_random = [one for one in figures.curve if one["arm"] == "random" and one["removed"] == removed]
-    beside = f", and by {signed(at_random[0]['effect'])} after as many at random" if at_random else ""
+    beside = f"; after as many at random it {_moves(at_random[0]['effect'])}" if at_random else ""
     return (
-        f"The stopping point is {count(removed)} rows: there the loss on the choosing rows changes for the better by "
-        f"{signed(chosen[0]['effect'])}{beside}."
+        f"The stopping point is {count(removed)} rows: there the loss on the choosing rows "
+        f"{_moves(chosen[0]['effect'])}{beside}."
     )
 
 
@@ -87,8 +89,8 @@ def of_confusion(figures: Figures) -> str:
     """The pair of labels that is mixed up most."""
     first, rows = figures.confusion[0], sum(one["rows"] for one in figures.confusion)
     return (
-        f"{count(rows)} harmful rows would get another label; the most frequent change is from {_short(first['given'])} "
-        f"to {_short(first['suggested'])}, in {count(first['rows'])} of them."
+        f"For {count(rows)} harmful rows another label fits better; most often “{_short(first['suggested'])}” "
+        f"instead of “{_short(first['given'])}”, in {count(first['rows'])} of them."
     )
 
 
@@ -99,7 +101,7 @@ def of_classes(figures: Figures) -> str:
     if lost <= 0:
         return "No class loses rows."
     verb = "loses" if figures.published else "would lose"
-    return f"{_short(worst['label'])} {verb} most: {share(lost)} of its {count(worst['before'])} rows."
+    return f"Class “{_short(worst['label'])}” {verb} most: {share(lost)} of its {count(worst['before'])} rows."
 
 
 def of_removals(figures: Figures) -> str:
@@ -109,8 +111,8 @@ def of_removals(figures: Figures) -> str:
     spread = f" (95 % interval {ends})" if ends else ""
     what = "sets of rows" if said.get("kind") == "subset" else "rows"
     return (
-        f"{count(said['removals'])} {what} were really left out and the {said.get('proxy', 'proxy')} model trained again: "
-        f"predicted and real effect agree in order by {decimal(said['spearman'], 2)}{spread} "
+        f"{count(said['removals'])} {what} were really left out, and the {said.get('proxy', 'proxy')} model trained "
+        f"again: predicted and real effect agree in order by {decimal(said['spearman'], 2)}{spread} "
         f"and in sign in {share(said.get('sign_agreement'))} of the cases."
     )
 
@@ -123,6 +125,10 @@ def of_self_test(figures: Figures) -> str:
         f"{share(said.get('right_helpful'))} with the right label come out helpful and "
         f"{share(said.get('flipped_harmful'))} with a flipped label come out harmful."
     )
+
+
+def _moves(effect: float) -> str:
+    return f"{'falls' if effect >= 0 else 'rises'} by {decimal(abs(effect))}"
 
 
 def _short(label: str, most: int = 60) -> str:

@@ -1,7 +1,7 @@
 """The report as one HTML text: no request leaves it, and nothing that a cell contains can act in it.
 
-Every value is escaped, also inside the charts' JSON, and the page's own policy lets only our two scripts run, each named
-by its hash.
+Every value is escaped, also inside the charts' JSON, and the page's own policy lets only our two scripts run,
+each named by its hash.
 """
 
 import base64
@@ -17,7 +17,8 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from culpa.tasks.report import findings, wording
-from culpa.tasks.report.charts import CONFIG, draw
+from culpa.tasks.report.charts import draw
+from culpa.tasks.report.drawing import CONFIG
 from culpa.tasks.report.figures import Figures, Records
 
 __all__ = ["render"]
@@ -33,7 +34,7 @@ def render(figures: Figures) -> str:
         run=figures.run,
         drawings=drawings,
         effects=findings.headline_effects(figures),
-        budgets=_some(figures.calibration),
+        budgets=_round_ones(figures.calibration),
         findings=findings,
         wording=wording,
         scripts=[Markup(script) for script in scripts],
@@ -43,10 +44,10 @@ def render(figures: Figures) -> str:
     )  # fmt: skip
 
 
-def _some(lines: Records, most: int = 12) -> Records:
-    """A dozen budgets, evenly from all that are known, the first and the last among them."""
-    places = {round(place * (len(lines) - 1) / (most - 1)) for place in range(most)} if len(lines) > most else None
-    return lines if places is None else [lines[place] for place in sorted(places)]
+def _round_ones(lines: Records) -> Records:
+    """The budgets that people think in (10, 20, 50, 100, ...) and the last; all of them where these are few."""
+    found = [one for one in lines if str(one["budget"]).rstrip("0") in ("1", "2", "5") or one is lines[-1]]
+    return found if len(found) > 3 else lines[:20]
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The most suspicious rows as a reviewer wants to see them: their own columns, images, and the evidence against them."""
+"""The most suspicious rows as a reviewer wants to see them: own columns, images, and the evidence against them."""
 
 import json
 from collections.abc import Mapping
@@ -21,10 +21,10 @@ MOST_SUSPECTS = 20
 MOST_COLUMNS = 12  # of a row's own, texts first
 LONGEST = 700  # characters of one text
 EVIDENCE = {
-    "outvoted_by": "Outvoted by",
-    "harms_reference": "Harms most",
-    "helps_reference": "Helps most",
-    WORD: "Words to blame",
+    "outvoted_by": "Outvoted by (share of the vote)",
+    "harms_reference": "Harms most (influence)",
+    "helps_reference": "Helps most (influence)",
+    WORD: "Words to blame (influence)",
 }
 
 

@@ -34,11 +34,15 @@ def share(value: float | None) -> str:
 
     >>> share(0.634)
     '63 %'
+    >>> share(0.0002)
+    '<0.1 %'
     """
     if value is None or value != value:
         return UNKNOWN
     percent = 100 * value
-    return f"{percent:.0f} %" if percent == 0 or 10 <= percent else f"{percent:.2g} %"
+    if 0 < percent < 0.05:
+        return "<0.1 %"
+    return f"{percent:.1f} %" if 0 < percent < 9.95 else f"{percent:.0f} %"
 
 
 def between(low: Any, high: Any, say: Any = decimal) -> str:
