@@ -4,3 +4,8 @@ Read in this order: `figures` (numbers from the store, by the SQL files beside i
 rows), `charts` and the files it names, `findings` (the charts in words), `page` (all of it as HTML), `write`. `compare`
 sets two runs side by side.
 """
+
+from culpa.tasks.report.compare import compare_runs
+from culpa.tasks.report.write import reports_folder, write_report
+
+__all__ = ["compare_runs", "reports_folder", "write_report"]

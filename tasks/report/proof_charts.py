@@ -59,7 +59,8 @@ def curve(lines: Records) -> dict[str, Any]:
         )
         for arm, colour in arms.items()
     ]  # fmt: skip
-    line = base.encode(color=alt.Color("arm:N", scale=colours), y=effect)
+    legend = alt.Legend(symbolType="stroke", symbolSize=300, symbolStrokeWidth=2.5)
+    line = base.encode(color=alt.Color("arm:N", scale=colours, legend=legend), y=effect)
     chosen = base.transform_filter("datum.chosen && datum.arm == 'cleaned'").encode(y=effect)
     return spec(
         lines,

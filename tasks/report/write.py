@@ -5,7 +5,6 @@ from pathlib import Path
 from culpa.tasks.errors import CulpaError
 from culpa.tasks.outputs import Drafts
 from culpa.tasks.report.figures import read_figures
-from culpa.tasks.report.page import render
 
 __all__ = ["reports_folder", "write_report"]
 
@@ -20,6 +19,8 @@ def write_report(store: Path, run_id: str, folder: Path | None = None) -> Path:
 
     Errors: BadInput for no such run or store; CulpaError where the folder takes no files.
     """
+    from culpa.tasks.report.page import render  # the charts' libraries, only where a page is written
+
     figures = read_figures(Path(store), run_id)
     page = render(figures)
     final = (folder or reports_folder(Path(store))) / f"{figures.run.run_id}.html"
