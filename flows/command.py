@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from culpa.flows import review, run
+from culpa.flows import report, review, run
 from culpa.flows.quiet import be_quiet
 from culpa.tasks.errors import BadInput, CulpaError, Refused
 
@@ -26,6 +26,7 @@ app = App(
 COMMANDS = (
     *(run.clean, run.flag, run.publish),
     *(review.decide, review.explain, review.runs, review.sql, review.groups, review.methods),
+    *(report.report, report.compare),
 )
 for command in COMMANDS:
     app.command(command)
