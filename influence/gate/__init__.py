@@ -10,9 +10,10 @@ rows), `arms` (what is trained on what), `effects` (paired differences and their
 """
 
 from culpa.influence.gate.judge import Judge, judge_of
-from culpa.influence.gate.prove import Proof, prove
+from culpa.influence.gate.judging import small_to_large
+from culpa.influence.gate.prove import FEWEST, Proof, prove
 from culpa.influence.gate.split import choosing_and_judging
 from culpa.influence.gate.trial import Trial
 from culpa.influence.gate.verdict import Verdict
 
-__all__ = ["Judge", "Proof", "Trial", "Verdict", "choosing_and_judging", "judge_of", "prove"]
+__all__ = ["FEWEST", "Judge", "Proof", "Trial", "Verdict", "choosing_and_judging", "judge_of", "prove", "small_to_large"]

@@ -53,12 +53,12 @@ def train_arms(trial: Trial, judge: Judge, shares: Sequence[float], *, seeds: in
     def arm(rows: Rows, keeps: Callable[[int], NDArray[np.bool_]]) -> Array:
         return np.stack([outcomes(rows, keeps(number), number) for number in range(seeds)])
 
-    every = np.ones(len(trial.rows), np.bool_)
+    every = trial.everybody()
     stays = [trial.cleaned(share) for share in shares]
     return Arms(
         everything=arm(trial.rows, lambda number: every),
         cleaned=np.stack([arm(trial.relabelled(), partial(_same, keep)) for keep in stays]),
-        random=np.stack([arm(trial.rows, partial(_drawn, trial.rows, keep, seed)) for keep in stays]),
+        random=np.stack([arm(trial.rows, partial(_drawn, trial.rows, keep, every, seed)) for keep in stays]),
     )
 
 
@@ -79,14 +79,16 @@ def _together(one: Rows, other: Rows) -> Rows:
     )
 
 
-def _drawn(rows: Rows, keep: NDArray[np.bool_], seed: int, number: int) -> NDArray[np.bool_]:
-    """A mask that leaves out as many rows of each class as `keep` does, at random."""
+def _drawn(
+    rows: Rows, keep: NDArray[np.bool_], every: NDArray[np.bool_], seed: int, number: int
+) -> NDArray[np.bool_]:
+    """A mask of `every` row but as many of each class as `keep` lacks, at random."""
     classes = rows.labels.astype(np.int64) if rows.classes else np.zeros(len(rows), np.int64)
-    gone = np.bincount(classes[~keep], minlength=int(classes.max()) + 1)
-    order = np.random.default_rng((seed, number)).permutation(len(rows))
+    gone = np.bincount(classes[every & ~keep], minlength=int(classes.max()) + 1)
+    order = np.random.default_rng((seed, number)).permutation(np.flatnonzero(every))
     order = order[np.argsort(classes[order], kind="stable")]
-    counts = np.bincount(classes)
-    place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    drawn = np.ones(len(rows), np.bool_)
+    counts = np.bincount(classes[order], minlength=len(gone))
+    place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    drawn = every.copy()
     drawn[order[place < gone[classes[order]]]] = False
     return drawn

@@ -25,7 +25,8 @@ class Trial:
     labels: NDArray[np.generic]  # (rows,) the labels with people's relabels
     choosing: Rows  # reference rows that choose how far to go
     judging: Rows  # reference rows that judge the result
-    doubted: NDArray[np.bool_]  # (judging rows,) those whose own label another view contradicts; nobody trusted: (0,)
+    doubted: NDArray[np.bool_]  # (judging rows,) whose own label another view contradicts; (0,) where all are trusted
+    absent: NDArray[np.bool_]  # (rows,) reference rows themselves: no model may learn from its judges
 
     def __post_init__(self) -> None:
         """Refuse what does not fit together."""
@@ -39,13 +40,28 @@ class Trial:
 
     def cleaned(self, share: float) -> NDArray[np.bool_]:
         """Who stays when so much of the rule's removals is done, people's being done: (rows,)."""
-        keep = ~self.decided
+        keep = ~self.decided & ~self.absent
         keep[self.order[: self.removed(share)]] = False
         return keep
 
     def removed(self, share: float) -> int:
         """How many rows the rule removes then."""
         return round(share * len(self.order))
+
+    def everybody(self) -> NDArray[np.bool_]:
+        """Who takes part before any cleaning: (rows,)."""
+        return ~self.absent
+
+    def sampled(self, most: int) -> "Trial":
+        """The same on about so many rows; what was drawn at random before is counted off."""
+        step = -(-len(self.rows) // most)
+        chosen = np.arange(0, len(self.rows), step)
+        return replace(
+            self,
+            rows=self.rows.take(chosen),
+            order=self.order[self.order % step == 0] // step,
+            **{name: getattr(self, name)[chosen] for name in ("decided", "labels", "absent")},
+        )
 
     def relabelled(self) -> Rows:
         """The rows with people's labels."""

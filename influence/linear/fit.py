@@ -20,7 +20,9 @@ SAMPLE_OF = 5  # every fifth row settles the Hessian well enough to start from,
 LEAST_SAMPLE = 4_000  # as long as these are left
 NEWTON_PARAMETERS = 3_000  # above it an inverse costs more than the L-BFGS iterations it saves
 MOST_STEPS = 100
-SHRINKS = 0.4  # a chord step must shrink the gradient at least by this factor, else the Hessian is computed anew
+DIGITS = 22.0  # nats by which a gradient has to shrink until the end of the search, and as much again
+MOST_SHRINK = 0.85
+OLD = 0.1  # of the tolerance, after a step with an old Hessian: a fresh one ends far below where it had to
 
 
 def fit_weights(
@@ -54,33 +56,46 @@ def _tolerance(problem: Problem) -> float:
 
 def _newton(problem: Problem, weights: Weights, inverse: NDArray[np.float64] | None) -> Weights:
     """Newton's method; an inverse Hessian serves for as long as its steps shrink the gradient well."""
+    enough = _enough(problem, weights)
     loss, gradient = problem.objective(weights)
+    fresh = False
     for _ in range(MOST_STEPS):
         size = np.abs(gradient).max()
-        if size < _tolerance(problem):
+        if size < _tolerance(problem) * (1.0 if fresh else OLD):
             break
         fresh = inverse is None
         if inverse is None:
             inverse = invert(hessian(problem, weights))
         step = len(problem) * (inverse @ gradient.ravel()).reshape(weights.shape)
-        moved = _descend(problem, weights, step, loss, size)
+        moved = _descend(problem, weights, step, loss, enough * size)
         if moved is None and fresh:
             break  # rounding is all that is left to gain
         if moved is not None:
             weights, loss, gradient = moved
-        if moved is None or np.abs(gradient).max() > SHRINKS * size:
+        if moved is None or np.abs(gradient).max() > enough * size:
             inverse = None
     return weights
 
 
+def _enough(problem: Problem, weights: Weights) -> float:
+    """By which factor a step must shrink the gradient to be cheaper, all its like together, than a new Hessian.
+
+    A Hessian costs about outputs^2 / 2 * width^2 operations a row and 3 * parameters^3, a gradient about twelve times
+    outputs * width a row.
+    """
+    outputs, width = weights.shape
+    hessian = outputs * (outputs + 1) / 2 * width**2 + 3 * weights.size**3 / len(problem)
+    return min(MOST_SHRINK, float(np.exp(-DIGITS * 12 * weights.size / hessian)))
+
+
 def _descend(
-    problem: Problem, weights: Weights, step: Weights, loss: float, size: float
+    problem: Problem, weights: Weights, step: Weights, loss: float, enough: float
 ) -> tuple[Weights, float, Weights] | None:
-    """The first of the steps 1, 1/2, 1/4 ... that lowers the loss or halves the gradient; None when none does."""
+    """The first of the steps 1, 1/2, 1/4 ... that lowers the loss, or the gradient enough; None when none does."""
     for halvings in range(12):
         tried = weights - step / 2**halvings
         new_loss, gradient = problem.objective(tried)
-        if new_loss < loss or np.abs(gradient).max() < size / 2:
+        if new_loss < loss or np.abs(gradient).max() < enough:
             return tried, new_loss, gradient
     return None
 
