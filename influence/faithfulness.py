@@ -1,4 +1,4 @@
-"""Does influence foretell what really happens? Rows are left out, the main proxy is trained again, and both are compared.
+"""Does influence foretell what really happens? Rows are left out, and the main proxy is trained again.
 
 Predicted is the sum of the rows' influences, real the rise of the mean reference loss after training without them. The
 removals are spread evenly over the sorted influences, the most harmful and the most helpful rows among them: single
@@ -13,6 +13,7 @@ Predicted is in the proxy's own unit: nats for linear and networks, probability 
 Source: Koh & Liang 2017, section 4.1; Koh et al. 2019 (groups); Basu et al. 2021 (fragility).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,7 +129,7 @@ def _removals(
     gone = np.flatnonzero(dropped & beside.trained.keep)
     drawn += [("dropped", gone)] if len(gone) else []
 
-    def masks():  # type: ignore[no-untyped-def]
+    def masks() -> Iterator[NDArray[np.bool_]]:
         for number, (_, chosen) in enumerate(drawn):
             tell(f"leave rows out, {number + 1} of {len(drawn)}", number / len(drawn))
             mask = np.zeros(len(beside.rows), np.bool_)

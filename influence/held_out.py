@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from culpa.influence.folds import assign_folds, fold_count
 from culpa.influence.linear import FittedLinear, fit_linear
 from culpa.influence.proxies import fit_proxy
+from culpa.influence.proxy import Fitted
 from culpa.influence.rows import Rows
 from culpa.influence.scoring import main_proxy, voters
 from culpa.influence.training import Trained
@@ -59,7 +60,7 @@ def hold_out(
     return HeldOut(alone, some, judges.take(np.arange(min(len(judges), MOST_REFERENCE))), place)
 
 
-def _fitted(trained: Trained, rows: Rows, keep: NDArray[np.bool_], l2: float | None):  # type: ignore[no-untyped-def]
+def _fitted(trained: Trained, rows: Rows, keep: NDArray[np.bool_], l2: float | None) -> Fitted:
     name = main_proxy(trained)
     before = trained.fitted[name]
     if isinstance(before, FittedLinear) and l2 is not None:

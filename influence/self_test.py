@@ -1,9 +1,9 @@
-"""A self-test of influence: copies of reference rows in the training, with right labels must help, with wrong ones harm.
+"""A self-test of influence: copies of reference rows in the training must help, and harm under a wrong label.
 
-Up to fifty reference rows are copied into the training twice, once as they are and once with another label, and the main
-proxy is fitted again. What each copy does to its own original is known beforehand; a proxy, a method or a sign that is
-broken shows here, whatever the data. For numbers the wrong copy lies beyond the prediction, on the side away from the
-truth: on the other side it would pull the prediction towards the truth, and help.
+Up to fifty reference rows are copied into the training twice, once as they are and once with another label, and the
+main proxy is fitted again. What each copy does to its own original is known beforehand; a proxy, a method or a sign
+that is broken shows here, whatever the data. For numbers the wrong copy lies beyond the prediction, on the side away
+from the truth: on the other side it would pull the prediction towards the truth, and help.
 Source: the duplicate test of Koh & Liang 2017 turned into an assertion.
 """
 

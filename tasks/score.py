@@ -36,17 +36,27 @@ def score(ingested: "Ingested", trained: Path, settings: Settings, progress: Pro
         folds=settings.folds,
         progress=progress,
     )
-    pq.write_table(_scores(scored, prepared), trained / "scores.parquet")
-    pq.write_table(_proxy_scores(scored, prepared), trained / "proxy_scores.parquet")
+    write_scores(scored, prepared, trained)
+    write_json(trained / "rounds.json", [_round(one, prepared.row_ids) for one in scored.rounds])
+    write_json(trained / "report.json", scored.report)
+    return trained
+
+
+def write_scores(scored: Scored, prepared: Prepared, folder: Path) -> None:
+    """Everything that rows got, as the Parquet files that the rule reads."""
+    pq.write_table(_scores(scored, prepared), folder / "scores.parquet")
+    pq.write_table(_proxy_scores(scored, prepared), folder / "proxy_scores.parquet")
     learning, influences = (
         _lines(scored.learning, "proxy", prepared),
         _lines(scored.by_reference, "reference", prepared),
     )
-    pq.write_table(learning, trained / "learning.parquet")
-    pq.write_table(influences, trained / "reference_influences.parquet")
-    _write_json(trained / "rounds.json", [_round(one, prepared.row_ids) for one in scored.rounds])
-    _write_json(trained / "report.json", scored.report)
-    return trained
+    pq.write_table(learning, folder / "learning.parquet")
+    pq.write_table(influences, folder / "reference_influences.parquet")
+
+
+def write_json(file: Path, content: Any) -> None:
+    """What a run reports, numpy's numbers and arrays as JSON's."""
+    file.write_text(json.dumps(content, default=_plain), encoding="utf-8")
 
 
 def _scores(scored: Scored, prepared: Prepared) -> pa.Table:
@@ -93,10 +103,6 @@ def _round(one: dict[str, Any], row_ids: NDArray[Any]) -> dict[str, Any]:
     if "rows" not in one:
         return one
     return {**one, "rows": [str(row) for row in row_ids[np.asarray(one["rows"], dtype=np.int64)]]}
-
-
-def _write_json(file: Path, content: Any) -> None:
-    file.write_text(json.dumps(content, default=_plain), encoding="utf-8")
 
 
 def _plain(value: Any) -> Any:

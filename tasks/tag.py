@@ -4,8 +4,6 @@ Everything is computed with the store closed, over the files that scoring left i
 again replaces what was there; a crash on the way leaves the store as it was.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +16,12 @@ import pyarrow.dataset as ds
 from culpa.tasks.errors import CulpaError
 from culpa.tasks.evidence import find_evidence_of
 from culpa.tasks.memory import limit_memory
+from culpa.tasks.proof import attach_proof
 from culpa.tasks.rounds import report_text, write_rounds
-from culpa.tasks.rule import apply_rule, read_rule
+from culpa.tasks.ruling import SCORE_COLUMNS, is_faithful, rows_of, ruling
 from culpa.tasks.runs import Run, find_run
-from culpa.tasks.scored import Scored, read_scored
-from culpa.tasks.sql import filled, literal, statement
+from culpa.tasks.scored import Scored
+from culpa.tasks.sql import filled, literal
 from culpa.tasks.store import connect, transaction
 from culpa.tasks.views import create_views
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from culpa.tasks.settings import Settings
 
 TAGS = "tags.parquet"
-SCORE_COLUMNS = 20
 MOST_EVIDENCE = 2_000  # flagged rows that get evidence: more than a person will look at
 
 
@@ -58,50 +56,16 @@ def tag(ingested: "Ingested", scored: Path, settings: "Settings") -> TagSummary:
 
 def tag_run(store: Path, run_id: str, scored: Path, settings: "Settings") -> TagSummary:
     """The same for a run named by its id."""
-    rule = read_rule(settings.rule)
     with connect(store, read_only=True) as connection:
-        run = find_run(connection, run_id)
-        rows = connection.sql(
-            "SELECT * FROM rows WHERE run_id = $run_id", params={"run_id": run.run_id}
-        ).to_arrow_table()
-    with _scratch(Path(scored), settings.memory_limit) as connection:
-        scores = read_scored(connection, Path(scored), run, rows)
-        threshold = _memorization_threshold(connection, settings)
-        apply_rule(connection, rule, parameters(run, settings, threshold))
-        connection.execute(f"COPY (SELECT * FROM tags ORDER BY row_id) TO {literal(str(Path(scored) / TAGS))}")
-        suspects = _most_suspicious(connection)
-        summary = _summary(connection, run)
+        run, rows = find_run(connection, run_id), rows_of(connection, run_id)
+    with ruling(Path(scored), run, rows, settings, faithful=is_faithful(Path(scored))) as found:
+        order = "SELECT * FROM tags ORDER BY row_id"
+        found.connection.execute(f"COPY ({order}) TO {literal(str(Path(scored) / TAGS))}")
+        suspects = _most_suspicious(found.connection)
+        summary = _summary(found.connection, run)
     evidence = find_evidence_of(Path(scored), suspects)
-    _write(store, run, scores, evidence, {"memorization_threshold": threshold}, settings.memory_limit)
+    _write(store, run, found.scores, evidence, {"memorization_threshold": found.threshold}, settings.memory_limit)
     return replace(summary, evidence=len(set(evidence["row_id"].to_pylist())))
-
-
-@contextmanager
-def _scratch(folder: Path, memory_limit: str | None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database in memory that spills into the work folder."""
-    with duckdb.connect() as connection:
-        limit_memory(connection, memory_limit, SCORE_COLUMNS)
-        connection.execute(f"SET temp_directory = {literal(str(folder / 'spilled'))}")
-        yield connection
-
-
-def parameters(run: Run, settings: "Settings", memorization_threshold: float) -> dict[str, Any]:
-    """The named parameters that a rule may use."""
-    return {
-        "run_id": run.run_id,
-        "task": run.task,
-        "trusted_reference": run.reference_fingerprint is not None,
-        "memorization_threshold": memorization_threshold,
-        "false_discovery_rate": settings.false_discovery_rate,
-        "probability_wrong_threshold": settings.probability_wrong_threshold,
-    }
-
-
-def _memorization_threshold(connection: duckdb.DuckDBPyConnection, settings: "Settings") -> float:
-    """The user's threshold, or the one that this run's own scores suggest."""
-    if settings.memorization_threshold is not None:
-        return settings.memorization_threshold
-    return float(connection.execute(statement("usual_memorization")).fetchall()[0][0])
 
 
 def _most_suspicious(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -141,6 +105,7 @@ def _write(
             scores.attach(connection)
             connection.register("new_tags", ds.dataset(scores.folder / TAGS))
             connection.register("new_evidence", evidence)
+            attach_proof(connection, scores.folder)
             connection.execute(filled("write_tags", run=literal(run.run_id), **scores.selects()))
             write_rounds(connection, run.run_id, scores.folder)
             connection.execute(

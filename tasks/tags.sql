@@ -2,7 +2,8 @@
 -- row_id, memorized, harmful, reason, and `tag` if its own word shall stand in place of the corner's. It sees the tables scores, proxy_scores and rows
 -- of this run, and may use any of the parameters named below; rows it leaves out count as neither.
 --   $run_id, $task ('classification' or 'regression'), $trusted_reference (true: the reference rows come from a trusted file),
---   $memorization_threshold, $false_discovery_rate, $probability_wrong_threshold
+--   $memorization_threshold, $false_discovery_rate, $probability_wrong_threshold,
+--   $influence_is_faithful (false: training again without some rows contradicted what influence had foretold)
 --
 -- memorized: P(own label) falls by at least the threshold when the row is left out (Feldman & Zhang 2020, who take .25 for deep networks).
 --   Unless you give one, it is chosen from the run itself: usual_memorization.sql.
@@ -12,6 +13,7 @@
 --     never below $probability_wrong_threshold.
 --   significant, with trusted reference rows only: the harm to them is beyond chance. Of all rows called so at most a share of
 --     $false_discovery_rate is expected to be wrongly called so (Benjamini & Hochberg 1995, over one-sided p-values).
+--     Where influence is not faithful, this alone condemns nothing: the row must be contradicted as well.
 --   Influence on untrusted rows is weak evidence: there it can acquit a row, and never condemns one by itself.
 WITH candidates AS (
     SELECT * FROM scores WHERE run_id = $run_id
@@ -39,13 +41,14 @@ weighed AS (
 judged AS (
     SELECT *,
            coalesce(memorization >= $memorization_threshold, false) AS memorized,
-           coalesce(influence < 0, false) AND (significant OR contradicted) AS harmful
+           coalesce(influence < 0, false) AND (significant AND $influence_is_faithful OR contradicted) AS harmful
     FROM weighed
 )
 SELECT row_id, memorized, harmful,
        concat_ws('; ',
            CASE WHEN harmful AND significant
-                THEN format('harms the trusted reference rows (influence {:.2g}, p {:.2g})', influence, influence_p_value) END,
+                THEN format('harms the trusted reference rows (influence {:.2g}, p {:.2g})', influence, influence_p_value)
+                     || CASE WHEN $influence_is_faithful THEN '' ELSE ', which training again did not bear out' END END,
            CASE WHEN harmful AND contradicted
                 THEN format('contradicted out of sample (wrong with probability {:.2f}) and harms held-out rows', probability_wrong) END,
            CASE WHEN memorized

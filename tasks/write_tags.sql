@@ -1,4 +1,5 @@
--- Replaces everything that scoring and tagging say of one run; the relations new_tags and new_evidence are at hand.
+-- Replaces everything that scoring and tagging say of one run; the relations new_tags, new_evidence,
+-- new_calibration and new_faithfulness are at hand.
 DELETE FROM scores WHERE run_id = {run};
 DELETE FROM proxy_scores WHERE run_id = {run};
 DELETE FROM learning WHERE run_id = {run};
@@ -6,9 +7,13 @@ DELETE FROM reference_influences WHERE run_id = {run};
 DELETE FROM tags WHERE run_id = {run};
 DELETE FROM evidence WHERE run_id = {run};
 DELETE FROM outcomes WHERE run_id = {run};
+DELETE FROM calibration WHERE run_id = {run};
+DELETE FROM faithfulness WHERE run_id = {run};
 INSERT INTO scores BY NAME {scores};
 INSERT INTO proxy_scores BY NAME {proxy_scores};
 INSERT INTO learning BY NAME {learning};
 INSERT INTO reference_influences BY NAME {reference_influences};
 INSERT INTO tags BY NAME SELECT {run} AS run_id, * FROM new_tags;
 INSERT INTO evidence BY NAME SELECT {run} AS run_id, * FROM new_evidence;
+INSERT INTO calibration BY NAME SELECT {run} AS run_id, * FROM new_calibration;
+INSERT INTO faithfulness BY NAME SELECT {run} AS run_id, * FROM new_faithfulness;

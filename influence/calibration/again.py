@@ -1,4 +1,4 @@
-"""Plant, score again, and see where the planted rows come to lie; repeated with other rows until enough were planted."""
+"""Plant, score again, and see where the planted rows come to lie; repeated until enough were planted."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -3,8 +3,8 @@
 Two voices that err in opposite directions. The posterior (sum of probability_wrong) counts only what exceeds the
 proxies' own doubt; errors at the boundary, which the proxies learn, it takes for hard rows, and so it is the lower
 voice. Its noise model supposes one wrong label in a hundred whatever the data say (`suspicion.noise`), so the lower
-end counts only the part of it that lies beyond. The planted labels give the upper one: if wrong labels rank as planted ones do, and a share q_p(x) of these lies
-among the most suspicious share x of the other rows, then
+end counts only the part of it that lies beyond. The planted labels give the upper one: if wrong labels rank as
+planted ones do, and a share q_p(x) of these lies among the most suspicious share x of the other rows, then
 
     share of wrong labels <= min over x of x / q_p(x),
 
