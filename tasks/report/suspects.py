@@ -19,6 +19,7 @@ __all__ = ["MOST_SUSPECTS", "Suspect", "read_suspects"]
 
 MOST_SUSPECTS = 20
 MOST_COLUMNS = 12  # of a row's own, texts first
+MOST_BESIDE_IMAGES = 6
 LONGEST = 700  # characters of one text
 EVIDENCE = {
     "outvoted_by": "Outvoted by (share of the vote)",
@@ -84,10 +85,11 @@ def _suspect(
     pictured = {name for name, _ in images}
     words = [one["word"] for one in evidence if one["kind"] == WORD]
     shown = sorted((name for name in own if name not in pictured), key=lambda name: roles.get(name) != "text")
+    most = MOST_BESIDE_IMAGES if images else MOST_COLUMNS
     return Suspect(
         row=row,
-        cells=tuple((name, _cell(own[name], words, roles.get(name, "text"))) for name in shown[:MOST_COLUMNS]),
-        columns_left_out=max(0, len(shown) - MOST_COLUMNS),
+        cells=tuple((name, _cell(own[name], words, roles.get(name, "text"))) for name in shown[:most]),
+        columns_left_out=max(0, len(shown) - most),
         images=images,
         evidence=_grouped(evidence),
     )

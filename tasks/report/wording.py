@@ -1,5 +1,6 @@
 """Numbers as people read them: thousands parted, three digits, shares in per cent, intervals in words."""
 
+import re
 from typing import Any
 
 __all__ = ["between", "count", "decimal", "share", "signed", "spaced"]
@@ -15,13 +16,13 @@ def count(value: Any) -> str:
 def decimal(value: float | None, digits: int = 3) -> str:
     """A few significant digits, a true minus sign.
 
-    >>> decimal(-0.012345)
-    '−0.0123'
+    >>> decimal(-0.012345), decimal(1.2e-07)
+    ('−0.0123', '1.2e−7')
     """
     if value is None or value != value:
         return UNKNOWN
     text = f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:,.0f}"
-    return text.replace("-", "−")
+    return re.sub(r"e([+-])0?(\d)", r"e\1\2", text).replace("-", "−").replace("e+", "e")
 
 
 def signed(value: float | None, digits: int = 3) -> str:
