@@ -20,12 +20,12 @@ CONFIG: dict[str, Any] = {
     "axis": {
         "labelColor": MUTED, "titleColor": MUTED, "gridColor": LINE, "domainColor": LINE, "tickColor": LINE,
         "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "titlePadding": 10, "labelLimit": 130,
-        "labelPadding": 5,
+        "labelPadding": 5, "labelOverlap": "greedy", "labelSeparation": 8,
     },
     "axisX": {"grid": False},
     "legend": {
         "labelColor": INK, "labelFontSize": 12, "orient": "top", "direction": "horizontal", "title": None,
-        "symbolSize": 90, "columnPadding": 16, "offset": 6,
+        "symbolSize": 90, "columnPadding": 16, "rowPadding": 4, "offset": 6,
     },
     "text": {"color": INK, "fontSize": 12},
     "rule": {"color": INK},

@@ -27,9 +27,9 @@ def corners(figures: Figures) -> dict[str, Any]:
     colours, shapes = zip(*CORNERS.values(), strict=True)
     influence = _both_sides([one["influence"] for one in points])
     dots = alt.Chart().mark_point(filled=True, size=48, opacity=0.75).encode(
-        x=alt.X("influence:Q", title="← harms   |   influence on the reference rows   |   helps →", **influence),
+        x=alt.X("influence:Q", title="← harms · influence · helps →", **influence),
         y=alt.Y("memorization:Q", title="memorization", axis=plain_axis(tickCount=6)),
-        color=alt.Color("corner:N", scale=alt.Scale(domain=names, range=list(colours))),
+        color=alt.Color("corner:N", scale=alt.Scale(domain=names, range=list(colours)), legend=alt.Legend(columns=2)),
         shape=alt.Shape("corner:N", scale=alt.Scale(domain=names, range=list(shapes))),
         tooltip=[
             alt.Tooltip("row_id:N", title="row"),
