@@ -39,6 +39,7 @@ def as_markdown(result: Result) -> str:
         ("quarantine", result.quarantine),
         ("weights", result.weights),
         ("manifest", result.manifest),
+        ("report", result.report),
         ("store", result.store),
     )
     lines += ["", *(f"* {what}: `{place}`" for what, place in places if place is not None)]

@@ -13,9 +13,10 @@ from cyclopts import App, CycloptsError
 
 from culpa.flows import report, review, run
 from culpa.flows.quiet import be_quiet
+from culpa.flows.run import REFUSED
 from culpa.tasks.errors import BadInput, CulpaError, Refused
 
-DONE, FAILED, BAD_INPUT, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 app = App(
     name="culpa",
@@ -41,8 +42,7 @@ def main(words: Sequence[str] | None = None) -> None:
 def answer(words: Sequence[str]) -> int:
     """Run one command; say what went wrong in one line on standard error."""
     try:
-        app(words, exit_on_error=False, print_error=False, result_action="return_value")
-        return DONE
+        return app(words, exit_on_error=False, print_error=False, result_action="return_value") or DONE
     except (BadInput, CycloptsError) as error:
         return _complain(words, error, BAD_INPUT)
     except Refused as error:

@@ -9,14 +9,17 @@ from typing import Any
 
 from culpa.flows.result import Result
 from culpa.flows.story import Steps, clean_table, earlier_run, flag_table, publish_run
+from culpa.tasks.check import check
+from culpa.tasks.gate import gate
 from culpa.tasks.ingest import ingest
 from culpa.tasks.publish import publish as publish_step
+from culpa.tasks.report import write_report
 from culpa.tasks.score import score
 from culpa.tasks.settings import Source, read_settings
 from culpa.tasks.tag import tag
 from culpa.tasks.train import train
 
-STEPS = Steps(ingest, train, score, tag, publish_step)
+STEPS = Steps(ingest, train, score, check, tag, gate, publish_step, write_report)
 
 
 def flag(source: Source, **options: Any) -> Result:
@@ -30,5 +33,5 @@ def clean(source: Source, **options: Any) -> Result:
 
 
 def publish(run: str, *, store: Path = Path("culpa.duckdb"), out: Path | None = None, **guards: Any) -> Result:
-    """Write the cleaned table of a run that was flagged before; the guards are max_drop and max_drop_per_class."""
+    """Write the cleaned table of a run that was flagged before; the guards are gate, max_drop, max_drop_per_class."""
     return publish_run(earlier_run(store, run), STEPS, out, **guards)

@@ -8,6 +8,7 @@ from culpa.flows.artifacts import leave_artifacts
 from culpa.flows.result import Result
 from culpa.flows.story import earlier_run, publish_run
 from culpa.flows.tracked import TRACKED
+from culpa.tasks.settings import Gate
 
 
 @flow(name="culpa-publish", flow_run_name="publish {run}")
@@ -18,6 +19,7 @@ def publish(
     out: Path | None = None,
     max_drop: float | None = None,
     max_drop_per_class: float | None = None,
+    gate: Gate | None = None,
 ) -> Result:
     """Apply the tags and people's decisions of a flagged run, and write the cleaned table.
 
@@ -27,8 +29,9 @@ def publish(
         out: the cleaned file; default: where the run was published before, else beside its source
         max_drop: refuse to publish if a larger share would go; default: the run's own setting
         max_drop_per_class: the same for every single class
+        gate: what the cleaning must be shown to be, better, not-worse or off; default: the run's own setting
     """
     guards = {"max_drop": max_drop, "max_drop_per_class": max_drop_per_class}
-    result = publish_run(earlier_run(store, run), TRACKED, out, **guards)
+    result = publish_run(earlier_run(store, run), TRACKED, out, gate=gate, **guards)
     leave_artifacts(result)
     return result

@@ -20,9 +20,13 @@ class Result:
     quarantine: Path | None = None
     manifest: Path | None = None
     weights: Path | None = None
+    report: Path | None = None  # the page about the run
     kept: int = 0  # rows in the clean file, the relabelled ones among them
     dropped: int = 0
     relabelled: int = 0
+    verdict: str | None = None  # of the gate
+    because: str | None = None  # its reason, a paragraph
+    refused: str | None = None  # the same where the gate held the rule's rows back
     unchanged: bool = False  # the same rows and settings as before: nothing was scored again
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -41,7 +45,9 @@ class Result:
             lines.append("  tagged      " + ", ".join(f"{name} {count:,}" for name, count in self.tags.items()))
         if self.clean is not None:
             lines.append(f"  published   kept {self.kept:,}, dropped {self.dropped:,}, relabelled {self.relabelled:,}")
-        places = ("clean", "quarantine", "weights", "manifest", "store")
+        if self.because is not None:
+            lines.append(f"  gate        {self.verdict}: {self.because}")
+        places = ("clean", "quarantine", "weights", "manifest", "report", "store")
         lines += [f"  {name:<11} {place}" for name in places if (place := getattr(self, name)) is not None]
         return lines
 

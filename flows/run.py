@@ -10,19 +10,21 @@ from cyclopts import Parameter
 from culpa.flows.options import Json, Plain, takes_settings
 from culpa.flows.progress import shown_on_terminal, tell
 from culpa.flows.result import Result
-from culpa.tasks.settings import read_settings
+from culpa.tasks.settings import Gate, read_settings
+
+REFUSED = 3  # the exit code when the gate held the rule's rows back
 
 
 @takes_settings
-def clean(source: str, *, plain: bool = False, json_output: bool = False, **options: Any) -> None:
+def clean(source: str, *, plain: bool = False, json_output: bool = False, **options: Any) -> int:
     """Flag the rows that are to blame, drop them, and write the cleaned table: `flag`, then `publish`."""
-    _tell_table("clean", source, options, plain, json_output)
+    return _tell_table("clean", source, options, plain, json_output)
 
 
 @takes_settings
-def flag(source: str, *, plain: bool = False, json_output: bool = False, **options: Any) -> None:
+def flag(source: str, *, plain: bool = False, json_output: bool = False, **options: Any) -> int:
     """Score and tag every row; nothing is dropped and no table is written."""
-    _tell_table("flag", source, options, plain, json_output)
+    return _tell_table("flag", source, options, plain, json_output)
 
 
 def publish(
@@ -33,9 +35,10 @@ def publish(
     out: Annotated[Path | None, Parameter(help="the cleaned file; default: where the run's settings say")] = None,
     max_drop: Annotated[float | None, Parameter(help="refuse if a larger share would go; default: the run's")] = None,
     max_drop_per_class: Annotated[float | None, Parameter(help="the same for every single class")] = None,
+    gate: Annotated[Gate | None, Parameter(help="better, not-worse or off; default: the run's")] = None,
     plain: Plain = False,
     json_output: Json = False,
-) -> None:
+) -> int:
     """Apply the tags and people's decisions of one RUN, and write the cleaned table.
 
     Parameters
@@ -44,14 +47,15 @@ def publish(
         the run's id, or the beginning of it; `culpa runs` lists them
     """
     chosen = {"store": store, "out": out, "max_drop": max_drop, "max_drop_per_class": max_drop_per_class}
-    _report(lambda: _story("publish", plain)(run, **chosen), json_output)
+    chosen |= {"gate": gate}
+    return _report(lambda: _story("publish", plain)(run, **chosen), json_output)
 
 
 def _tell_table(
     name: Literal["clean", "flag"], source: str, options: dict[str, Any], plain: bool, json_output: bool
-) -> None:
+) -> int:
     read_settings(source, **options)  # complain before anything is started
-    _report(lambda: _story(name, plain)(source, **options), json_output)
+    return _report(lambda: _story(name, plain)(source, **options), json_output)
 
 
 def _story(name: str, plain: bool) -> Callable[..., Result]:
@@ -64,13 +68,15 @@ def _story(name: str, plain: bool) -> Callable[..., Result]:
     return getattr(stories, name)  # type: ignore[no-any-return]
 
 
-def _report(story: Callable[[], Result], json_output: bool) -> None:
+def _report(story: Callable[[], Result], json_output: bool) -> int:
+    """Print what the story came to; gives the command's exit code."""
     with shown_on_terminal():
         result = story()
     print(result.as_json() if json_output else "\n".join([*result.as_lines(), *_next_steps(result)]))
     if not json_output:
         for said in (*result.warnings, *result.notes):
             print(f"culpa: {said}", file=sys.stderr)
+    return 0 if result.refused is None else REFUSED
 
 
 def _next_steps(result: Result) -> list[str]:

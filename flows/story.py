@@ -1,11 +1,12 @@
-"""The story, told once: ingest, train, score, tag, publish.
+"""The story, told once: ingest, train, score, check, tag, gate, publish, report.
 
 It takes its steps as an argument and runs them in order: plain functions for cron and Airflow, the same functions as
 Prefect tasks inside a flow. Paths and ids pass between the steps, never arrays.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from culpa.tasks.ingest import Ingested
     from culpa.tasks.publish import Published
     from culpa.tasks.tag import TagSummary
+    from culpa.tasks.write_gate import Gated
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,36 +29,48 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Steps:
-    """The five steps, each a plain function or a task around it."""
+    """The steps, each a plain function or a task around it."""
 
     ingest: "Callable[..., Ingested]"
     train: Callable[..., Path]
     score: Callable[..., Path]
+    check: Callable[..., Path]
     tag: "Callable[..., TagSummary]"
+    gate: "Callable[..., Gated]"
     publish: "Callable[..., Published]"
+    report: Callable[..., Path]
 
 
 def flag_table(settings: Settings, steps: Steps) -> Result:
     """Everything up to the tags; a run that was flagged before is left as it is."""
-    seconds: dict[str, float] = {}
-    ingested = _timed(seconds, "ingest", steps.ingest, settings)
-    if not ingested.unchanged:
-        try:
-            trained = _timed(seconds, "train", steps.train, ingested, settings, progress=tell)
-            scored = _timed(seconds, "score", steps.score, ingested, trained, settings, progress=tell)
-            _timed(seconds, "tag", steps.tag, ingested, scored, settings)
-        finally:
-            work.remove(settings.store, ingested.run_id)
-    summary = summarize(settings.store, ingested.run_id)
-    notes, unchanged = tuple(ingested.notes), ingested.unchanged
-    return Result(**vars(summary), store=settings.store, notes=notes, unchanged=unchanged, seconds=seconds)
+    with _flagged(settings, steps) as (flagged, _):
+        return _reported(flagged, steps) if settings.report else flagged
 
 
-def publish_run(flagged: Result, steps: Steps, out: Path | None, **guards: Any) -> Result:
-    """Apply the tags and people's decisions of a flagged run, and write its three files."""
+def clean_table(settings: Settings, steps: Steps) -> Result:
+    """Flag, then publish what the gate lets through."""
+    guards = settings.model_dump(include={"max_drop", "max_drop_per_class", "memory_limit"})
+    settings = settings.model_copy(update={"out": settings.out_path})  # so that ingest can refuse it before the work
+    with _flagged(settings, steps) as (flagged, folder):
+        return publish_run(flagged, steps, settings.out, folder=folder, report=settings.report, **guards)
+
+
+def publish_run(
+    flagged: Result,
+    steps: Steps,
+    out: Path | None,
+    *,
+    gate: str | None = None,
+    folder: Path | None = None,
+    report: bool = True,
+    **guards: Any,
+) -> Result:
+    """Ask the gate, apply tags and people's decisions of a flagged run, and write its files."""
     seconds = dict(flagged.seconds)
+    asked = {"gate": gate, "folder": folder, "progress": tell}
+    gated = _timed(seconds, "gate", steps.gate, flagged.store, flagged.run_id, **asked)
     published = _timed(seconds, "publish", steps.publish, flagged.store, flagged.run_id, out, progress=tell, **guards)
-    return replace(
+    result = replace(
         flagged,
         clean=published.clean,
         quarantine=published.quarantine,
@@ -66,15 +80,39 @@ def publish_run(flagged: Result, steps: Steps, out: Path | None, **guards: Any) 
         dropped=published.counts["dropped"],
         relabelled=published.counts["relabelled"],
         unchanged=flagged.unchanged and published.unchanged,
+        verdict=gated.verdict,
+        refused=None if gated.passed else gated.reason,
+        because=gated.reason,
         seconds=seconds,
     )
+    return _reported(result, steps) if report else result
 
 
-def clean_table(settings: Settings, steps: Steps) -> Result:
-    """Flag, then publish."""
-    guards = settings.model_dump(include={"max_drop", "max_drop_per_class", "memory_limit"})
-    settings = settings.model_copy(update={"out": settings.out_path})  # so that ingest can refuse it before the work
-    return publish_run(flag_table(settings, steps), steps, settings.out, **guards)
+@contextmanager
+def _flagged(settings: Settings, steps: Steps) -> Iterator[tuple[Result, Path | None]]:
+    """The flagged run and its work folder, which lasts as long as the block; no folder where nothing was to do."""
+    seconds: dict[str, float] = {}
+    ingested = _timed(seconds, "ingest", steps.ingest, settings)
+    folder = None
+    try:
+        if not ingested.unchanged:
+            folder = _timed(seconds, "train", steps.train, ingested, settings, progress=tell)
+            _timed(seconds, "score", steps.score, ingested, folder, settings, progress=tell)
+            if settings.calibrate or settings.faithfulness:
+                _timed(seconds, "check", steps.check, ingested, folder, settings, progress=tell)
+            _timed(seconds, "tag", steps.tag, ingested, folder, settings)
+        summary = summarize(settings.store, ingested.run_id)
+        notes, unchanged = tuple(ingested.notes), ingested.unchanged
+        yield Result(**vars(summary), store=settings.store, notes=notes, unchanged=unchanged, seconds=seconds), folder
+    finally:
+        work.remove(settings.store, ingested.run_id)
+
+
+def _reported(result: Result, steps: Steps) -> Result:
+    """The result with a page about the run."""
+    seconds = dict(result.seconds)
+    page = _timed(seconds, "report", steps.report, result.store, result.run_id)
+    return replace(result, report=page, seconds=seconds)
 
 
 def earlier_run(store: Path, run: str) -> Result:

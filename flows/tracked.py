@@ -44,8 +44,11 @@ TRACKED = Steps(
     ingest=_retried(STEPS.ingest, "ingest {settings.dataset_name}"),
     train=_once(STEPS.train, "train {ingested.run_id}"),
     score=_once(STEPS.score, "score {ingested.run_id}"),
+    check=_once(STEPS.check, "check {ingested.run_id}"),
     tag=_retried(STEPS.tag, "tag {ingested.run_id}"),
+    gate=_retried(STEPS.gate, "gate {run_id}"),
     publish=_retried(STEPS.publish, "publish {run_id}"),
+    report=_retried(STEPS.report, "report {run_id}"),
 )
 
 

@@ -19,6 +19,8 @@ def check_proxy(settings: "Settings") -> None:
 
     Errors: BadInput. Torch is imported only where a network is asked for.
     """
+    if settings.judge is not None:
+        _load(settings.judge, "judge")
     if ":" in settings.proxy:
         _load(settings.proxy)
     elif settings.proxy != "text" and (settings.method or settings.layers):
@@ -30,21 +32,21 @@ def check_proxy(settings: "Settings") -> None:
         _check_method(settings.method)
 
 
-def code_of(proxy: str) -> str | None:
+def code_of(model: str) -> str | None:
     """SHA-256 of the file that a user's factory comes from: another file is another run. None for built-in proxies."""
-    if ":" not in proxy:
+    if ":" not in model:
         return None
-    file = inspect.getsourcefile(inspect.unwrap(_load(proxy)))
+    file = inspect.getsourcefile(inspect.unwrap(_load(model)))
     return None if file is None else sha256(Path(file).read_bytes()).hexdigest()
 
 
-def _load(proxy: str):  # type: ignore[no-untyped-def]
+def _load(model: str, option: str = "proxy"):  # type: ignore[no-untyped-def]
     from culpa.influence.estimators import load_factory
 
     try:
-        return load_factory(proxy)
+        return load_factory(model)
     except ValueError as error:
-        raise BadInput(f"--proxy {proxy}: {error}") from error
+        raise BadInput(f"--{option} {model}: {error}") from error
 
 
 def _check_method(method: str) -> None:

@@ -22,7 +22,7 @@ from culpa.tasks.profiles import Profile, columns_of, measure
 from culpa.tasks.reference import Reference, mark_reference_rows, read_reference
 from culpa.tasks.remarks import Remark
 from culpa.tasks.roles import Column
-from culpa.tasks.settings import Settings
+from culpa.tasks.settings import JUDGING, Settings
 from culpa.tasks.sources import Source, open_source
 from culpa.tasks.staging import load
 
@@ -76,7 +76,7 @@ def _name_and_remark(
         *odd_labels.disguised_labels(connection, "data", label, columns, profiles),
         *odd_labels.disagreeing_duplicates(connection, "named", label),
         *(remark for reference in references for remark in reference.remarks),
-        *mark_reference_rows(connection, references[0] if references else None),
+        *mark_reference_rows(connection, [*references[:1], *(one for one in references[1:] if one.name == JUDGING)]),
     )
 
 

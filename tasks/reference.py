@@ -82,22 +82,28 @@ def read_reference(
     return Reference(name, rows, key in types, print_, remarks)
 
 
-def mark_reference_rows(connection: duckdb.DuckDBPyConnection, reference: Reference | None) -> tuple[Remark, ...]:
-    """Add the column is_reference to the table `named`, and warn of rows that the trusted file gives another label."""
-    same = "false"
-    if reference is not None:
-        by = f"row_id IN (SELECT row_id FROM {reference.named} WHERE given_label IS NOT NULL)"
-        content = f"(feature_hash, given_label) IN (SELECT (feature_hash, given_label) FROM {reference.named})"
-        same = by if reference.keyed else f"coalesce({content}, false)"
+def mark_reference_rows(connection: duckdb.DuckDBPyConnection, references: Sequence[Reference]) -> tuple[Remark, ...]:
+    """Add the column is_reference to the table `named`, and warn of rows that a trusted file gives another label."""
+    same = " OR ".join(_same(reference) for reference in references) or "false"
     connection.execute(f"CREATE TABLE rows_to_store AS SELECT *, {same} AS is_reference FROM named")
-    if reference is None:
+    if not references:
         return ()
-    match = "n.row_id = r.row_id" if reference.keyed else "n.feature_hash = r.feature_hash"
-    sql = f"""SELECT count(DISTINCT n.position) FROM named n JOIN {reference.named} r ON {match}
-              WHERE n.given_label <> r.given_label"""
-    other = connection.execute(sql).fetchall()[0][0]
+    others = " OR ".join(_contradicted(reference) for reference in references)
+    other = connection.execute(f"SELECT count(*) FROM named n WHERE {others}").fetchall()[0][0]
     message = f"{other:,} rows also lie in the trusted file, with another label there: the label here is likely wrong"
     return (warning("contradicts_reference", message, other),) if other else ()
+
+
+def _same(reference: Reference) -> str:
+    if reference.keyed:
+        return f"row_id IN (SELECT row_id FROM {reference.named} WHERE given_label IS NOT NULL)"
+    content = f"(feature_hash, given_label) IN (SELECT (feature_hash, given_label) FROM {reference.named})"
+    return f"coalesce({content}, false)"
+
+
+def _contradicted(reference: Reference) -> str:
+    match = "n.row_id = r.row_id" if reference.keyed else "n.feature_hash = r.feature_hash"
+    return f"EXISTS (SELECT 1 FROM {reference.named} r WHERE {match} AND n.given_label <> r.given_label)"
 
 
 def _fitting_types(

@@ -20,6 +20,7 @@ from culpa.tasks.errors import BadInput
 Task = Literal["auto", "classification", "regression"]
 Gate = Literal["better", "not-worse", "off"]
 TRUSTED = "trusted"  # a set of reference rows that has no other name
+JUDGING = "judging"  # the set that only the gate looks at
 
 _PLACES = {"source", "table", "reference", "store", "out", "chunk_rows", "memory_limit", "cache", "report", "judge_on"}
 _GUARDS = {"max_drop", "max_drop_per_class"}  # they refuse to publish an answer, and do not change it
@@ -156,12 +157,19 @@ class Options(BaseModel):
 
     @property
     def references(self) -> dict[str, Path]:
-        """The sets of reference rows, name -> file; the first judges."""
-        return reference_sets(self.reference)
+        """The sets of reference rows, name -> file; the first scores, and the one called `judging` is the gate's."""
+        sets = reference_sets(self.reference)
+        return sets if self.judge_on is None else {**sets, JUDGING: self.judge_on}
+
+    @property
+    def halves_reference(self) -> bool:
+        """Whether half of the first set is put aside for the gate."""
+        return self.gate != "off" and self.judge_on is None
 
     @model_validator(mode="after")
     def _each_set_once(self) -> Self:
-        reference_sets(self.reference)
+        if JUDGING in reference_sets(self.reference):
+            raise ValueError(f"a set of reference rows cannot be called {JUDGING!r}: name the gate's file by judge_on")
         return self
 
     @model_validator(mode="after")
@@ -212,6 +220,7 @@ class Settings(Options):
         answer["rule"] = None if self.rule is None else sha256(_read(self.rule)).hexdigest()
         answer["dataset"] = self.dataset_name
         answer["proxy_code"] = code_of(self.proxy)
+        answer["judge_code"] = None if self.judge is None else code_of(self.judge)
         return answer
 
 

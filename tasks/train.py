@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from culpa.influence.assess import Progress, Trained, train_proxies
 from culpa.influence.features import Role
+from culpa.influence.gate.split import choosing_and_judging
 from culpa.influence.proxies import AUTO, ProxyOptions, is_brought
 from culpa.influence.rows import Rows
 from culpa.tasks import prepare, tokens, work
@@ -20,7 +22,7 @@ from culpa.tasks.memory import limit_memory
 from culpa.tasks.prepare import Part
 from culpa.tasks.profiles import columns_of
 from culpa.tasks.runs import Run, find_run
-from culpa.tasks.settings import Settings
+from culpa.tasks.settings import JUDGING, Settings
 from culpa.tasks.store import connect
 
 if TYPE_CHECKING:
@@ -32,16 +34,27 @@ RUN = "run.json"
 
 @dataclass(frozen=True)
 class Prepared:
-    """What training left in the work folder."""
+    """What preparing and training left in the work folder."""
 
-    trained: Trained
+    folder: Path
     rows: Rows  # the labelled rows, in canonical order
     row_ids: NDArray[Any]  # (rows,) of str
-    reference: Rows | None  # the trusted rows
+    reference: Rows | None  # the trusted rows that scoring may look at: half of them, where a gate judges by the others
     reference_ids: NDArray[Any] | None
+    judging: Rows | None  # the trusted rows that only the gate looks at
     classes: tuple[str, ...]  # label texts in code order; empty for regression
     words: tuple[str, ...]  # in token order; empty where no proxy reads
     others: dict[str, Rows]  # the other sets of reference rows, by name
+
+    @cached_property
+    def trained(self) -> Trained:
+        """The trained proxies."""
+        return cast(Trained, joblib.load(self.folder / TRAINED))
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the folder holds trained proxies."""
+        return (self.folder / TRAINED).is_file()
 
 
 def train(ingested: "Ingested", settings: Settings, progress: Progress | None = None) -> Path:
@@ -53,17 +66,20 @@ def train(ingested: "Ingested", settings: Settings, progress: Progress | None = 
 
 def train_in(folder: Path, run_id: str, settings: Settings, progress: Progress | None = None) -> None:
     """The same in any folder: `load_prepared` reads it back."""
-    run = _order(settings, run_id, folder)
-    sides = [prepare.read_rows(side, run.classes)[0] for side in _sides(folder, run)[:2]]
-    held_out = sides[1] if len(sides) > 1 else None
-    options = ProxyOptions(
+    prepare_in(folder, run_id, settings)
+    prepared = load_prepared(folder)
+    joblib.dump(fit(prepared.rows, settings, proxy_options(prepared, settings), progress), folder / TRAINED)
+
+
+def proxy_options(prepared: Prepared, settings: Settings) -> ProxyOptions:
+    """How a network among the proxies is trained and judged."""
+    return ProxyOptions(
         method=settings.method,
         layers=settings.layers or None,
-        held_out=held_out,
+        held_out=prepared.reference,
         kept=kept_folder(settings.store) if settings.cache else None,
         code=f"{version('culpa')} {code_of(settings.proxy)}",
     )
-    joblib.dump(fit(sides[0], settings, options, progress), folder / TRAINED)
 
 
 def fit(labelled: Rows, settings: Settings, options: ProxyOptions, progress: Progress | None) -> Trained:
@@ -83,15 +99,21 @@ def kept_folder(store: Path) -> Path:
 
 
 def load_prepared(folder: Path) -> Prepared:
-    """Read back what `train` left."""
+    """Read back what `train`, or `prepare_in` alone, left."""
     known = json.loads((folder / RUN).read_text(encoding="utf-8"))
     classes = tuple(known["classes"])
     read = {name: prepare.read_rows(Part(folder, name), classes) for name in known["sides"]}
-    (rows, row_ids), *sets = read.values()
-    reference, reference_ids = sets[0] if sets else (None, None)
-    others = {name: found for name, (found, _) in list(read.items())[2:]}
-    trained, words = joblib.load(folder / TRAINED), prepare.words_of(folder)
-    return Prepared(trained, rows, row_ids, reference, reference_ids, classes, words, others)
+    rows, row_ids = read.pop(prepare.ROWS)
+    judging = read.pop(JUDGING, (None, None))[0]
+    first, *others = list(read.items()) or [("", (None, None))]
+    reference, reference_ids = first[1]
+    if reference is not None and known["halved"]:
+        choosing, judges = choosing_and_judging(reference)
+        judging = reference.take(judges)
+        reference, reference_ids = reference.take(choosing), cast(NDArray[Any], reference_ids)[choosing]
+    sets = {name: found for name, (found, _) in others}
+    words = prepare.words_of(folder)
+    return Prepared(folder, rows, row_ids, reference, reference_ids, judging, classes, words, sets)
 
 
 def _sides(folder: Path, run: Run) -> list[Part]:
@@ -100,7 +122,7 @@ def _sides(folder: Path, run: Run) -> list[Part]:
     return [Part(folder, prepare.ROWS, run.data_table), *sets]
 
 
-def _order(settings: Settings, run_id: str, folder: Path) -> Run:
+def prepare_in(folder: Path, run_id: str, settings: Settings) -> None:
     """Everything that needs the store, in one short reading; then the features, with the store closed."""
     with connect(settings.store, read_only=True) as connection:
         run = find_run(connection, run_id)
@@ -114,9 +136,8 @@ def _order(settings: Settings, run_id: str, folder: Path) -> Run:
     plan = prepare.fit(sides[0], roles, settings.seed)
     for side in sides:
         prepare.write_features(side, plan, roles, settings.chunk_rows)
-    known = {"classes": run.classes, "sides": [side.name for side in sides]}
+    known = {"classes": run.classes, "sides": [side.name for side in sides], "halved": settings.halves_reference}
     (folder / RUN).write_text(json.dumps(known), encoding="utf-8")
-    return run
 
 
 def _roles(connection: Any, run: Run) -> dict[str, Role]:

@@ -14,7 +14,7 @@ from culpa.tasks.memory import limit_memory
 from culpa.tasks.read import Input
 from culpa.tasks.reference import Reference
 from culpa.tasks.remarks import messages
-from culpa.tasks.settings import Settings
+from culpa.tasks.settings import JUDGING, Settings
 from culpa.tasks.sql import filled, literal, quoted
 from culpa.tasks.staging import FILE
 from culpa.tasks.store import connect, transaction
@@ -94,6 +94,7 @@ def _write_dataset(connection: duckdb.DuckDBPyConnection, settings: Settings, fo
 
 
 def _run(settings: Settings, run_id: str, found: Input, table: str, sets: list[dict[str, str]]) -> dict[str, Any]:
+    scoring = next((one for one in found.references[:1] if one.name != JUDGING), None)
     return {
         "run_id": run_id,
         "dataset": settings.dataset_name,
@@ -105,9 +106,9 @@ def _run(settings: Settings, run_id: str, found: Input, table: str, sets: list[d
         "settings": json.dumps(settings.answer_settings()),
         "versions": json.dumps(versions()),
         "data_fingerprint": found.fingerprint,
-        "reference_fingerprint": found.references[0].fingerprint if sets else None,
+        "reference_fingerprint": None if scoring is None else scoring.fingerprint,
         "data_table": table,
-        "reference_table": sets[0]["table"] if sets else None,
+        "reference_table": None if scoring is None else sets[0]["table"],
         "reference_sets": json.dumps(sets),
         "arrow_schema": found.schema.serialize().to_pybytes(),
         "columns": json.dumps([asdict(column) for column in found.columns]),

@@ -16,4 +16,14 @@ from culpa.influence.gate.split import choosing_and_judging
 from culpa.influence.gate.trial import Trial
 from culpa.influence.gate.verdict import Verdict
 
-__all__ = ["FEWEST", "Judge", "Proof", "Trial", "Verdict", "choosing_and_judging", "judge_of", "prove", "small_to_large"]
+__all__ = [
+    "FEWEST",
+    "Judge",
+    "Proof",
+    "Trial",
+    "Verdict",
+    "choosing_and_judging",
+    "judge_of",
+    "prove",
+    "small_to_large",
+]

@@ -79,9 +79,7 @@ def _together(one: Rows, other: Rows) -> Rows:
     )
 
 
-def _drawn(
-    rows: Rows, keep: NDArray[np.bool_], every: NDArray[np.bool_], seed: int, number: int
-) -> NDArray[np.bool_]:
+def _drawn(rows: Rows, keep: NDArray[np.bool_], every: NDArray[np.bool_], seed: int, number: int) -> NDArray[np.bool_]:
     """A mask of `every` row but as many of each class as `keep` lacks, at random."""
     classes = rows.labels.astype(np.int64) if rows.classes else np.zeros(len(rows), np.int64)
     gone = np.bincount(classes[every & ~keep], minlength=int(classes.max()) + 1)

@@ -4,7 +4,7 @@ The proxy, trained again with the choices it made before; or the user's own down
 user would train it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -54,8 +54,7 @@ class _Linear:
     name = "linear"
 
     def outcomes(self, rows: Rows, keep: Mask, reference: Rows, *, seed: int) -> Array:
-        mended = replace(self.before, rows=replace(self.before.rows, labels=rows.labels))
-        return mended.predict_without(keep, reference)
+        return self.before.over(rows).predict_without(keep, reference)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, lapack
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, lapack
 
 from culpa.influence.linear.heads import Array, packed_form
 from culpa.influence.linear.problem import Problem, predict
@@ -51,6 +51,15 @@ def hessian(problem: Problem, weights: NDArray[np.float64]) -> NDArray[np.float6
     return whole
 
 
+def solver(whole: NDArray[np.float64]) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """A function that solves with this Hessian, by its Cholesky factor; errors as of `invert`."""
+    try:
+        factor = cho_factor(whole, lower=True, overwrite_a=True)
+    except (LinAlgError, ValueError) as error:
+        raise _not_positive(whole, error) from error
+    return lambda right: np.asarray(cho_solve(factor, right, check_finite=False), np.float64)
+
+
 def invert(whole: NDArray[np.float64]) -> NDArray[np.float64]:
     """Inverse of a Hessian, or an error that names cause and cure.
 
@@ -65,13 +74,17 @@ def invert(whole: NDArray[np.float64]) -> NDArray[np.float64]:
         if failed:
             raise LinAlgError(f"column {failed} of its factor vanishes")
     except (LinAlgError, ValueError) as error:
-        raise ValueError(
-            f"the Hessian of {len(whole)} parameters is not positive definite ({error}): features that depend on each "
-            "other and too small a penalty cause this; raise l2, or drop constant and duplicate columns"
-        ) from error
+        raise _not_positive(whole, error) from error
     below = np.tril_indices_from(inverse, -1)
     inverse[below[1], below[0]] = inverse[below]
     return np.asarray(inverse, np.float64)
+
+
+def _not_positive(whole: NDArray[np.float64], error: Exception) -> ValueError:
+    return ValueError(
+        f"the Hessian of {len(whole)} parameters is not positive definite ({error}): features that depend on each "
+        "other and too small a penalty cause this; raise l2, or drop constant and duplicate columns"
+    )
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,20 @@ model is first fitted on a sample, whose inverse Hessian then turns cheap full g
 long as that shrinks them. Large models by scipy's L-BFGS.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from culpa.influence.linear.exact import hessian, invert
+from culpa.influence.linear.exact import hessian, solver
 from culpa.influence.linear.problem import Problem
 
 __all__ = ["fit_weights"]
 
 Weights = NDArray[np.float64]  # (outputs, features + 1), the intercept last
+Solve = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # with a Hessian of the summed loss, (parameters,)
 
 SAMPLE_OF = 5  # every fifth row settles the Hessian well enough to start from,
 LEAST_SAMPLE = 4_000  # as long as these are left
@@ -43,19 +47,22 @@ def fit_weights(
     weights = np.zeros(shape) if start is None else start.copy()
     if weights.size > NEWTON_PARAMETERS:
         return _quasi_newton(problem, weights, slack)
-    if inverse is None and len(problem) >= SAMPLE_OF * LEAST_SAMPLE:
+    if inverse is not None:
+        return _newton(problem, weights, partial(np.matmul, inverse))
+    if len(problem) >= SAMPLE_OF * LEAST_SAMPLE:
         sample = problem.every(SAMPLE_OF)
         weights = fit_weights(sample, weights)
-        inverse = invert(hessian(sample, weights)) * (len(sample) / len(problem))
-    return _newton(problem, weights, inverse)
+        share, solve = len(sample) / len(problem), solver(hessian(sample, weights))
+        return _newton(problem, weights, lambda right: share * solve(right))
+    return _newton(problem, weights, None)
 
 
 def _tolerance(problem: Problem) -> float:
     return 1e-9 if problem.features.dtype == np.float64 else 1e-6
 
 
-def _newton(problem: Problem, weights: Weights, inverse: NDArray[np.float64] | None) -> Weights:
-    """Newton's method; an inverse Hessian serves for as long as its steps shrink the gradient well."""
+def _newton(problem: Problem, weights: Weights, solve: Solve | None) -> Weights:
+    """Newton's method; an old Hessian serves for as long as its steps shrink the gradient well."""
     enough = _enough(problem, weights)
     loss, gradient = problem.objective(weights)
     fresh = False
@@ -63,17 +70,17 @@ def _newton(problem: Problem, weights: Weights, inverse: NDArray[np.float64] | N
         size = np.abs(gradient).max()
         if size < _tolerance(problem) * (1.0 if fresh else OLD):
             break
-        fresh = inverse is None
-        if inverse is None:
-            inverse = invert(hessian(problem, weights))
-        step = len(problem) * (inverse @ gradient.ravel()).reshape(weights.shape)
+        fresh = solve is None
+        if solve is None:
+            solve = solver(hessian(problem, weights))
+        step = len(problem) * solve(gradient.ravel()).reshape(weights.shape)
         moved = _descend(problem, weights, step, loss, enough * size)
         if moved is None and fresh:
             break  # rounding is all that is left to gain
         if moved is not None:
             weights, loss, gradient = moved
         if moved is None or np.abs(gradient).max() > enough * size:
-            inverse = None
+            solve = None
     return weights
 
 

@@ -141,8 +141,13 @@ class FittedLinear:
             labels=self.rows.labels[keep],
             penalty=self.rows.penalty * share,
         )
-        weights = fit_weights(kept, self.weights, inverse=getattr(self.curvature, "inverse", None))
+        inverse = getattr(self.curvature, "inverse", None)
+        weights = fit_weights(kept, self.weights, inverse=None if inverse is None else inverse * share)
         return self._outcomes(predict(self._problem(rows).features, weights))
+
+    def over(self, rows: Rows) -> "FittedLinear":
+        """The same model over other rows, or these with other labels: where `predict_without` starts."""
+        return replace(self, rows=self._problem(rows))
 
     def _problem(self, rows: Rows) -> Problem:
         """Other rows as a problem on this model's axes."""

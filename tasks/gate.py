@@ -1,0 +1,119 @@
+"""The gate: before the rule's rows are dropped, models trained with and without them are compared on rows held out.
+
+What it finds is written to the store: the verdict and its reason, the effects with their intervals, the curve of the
+rounds, and every row that it holds back, which from then on no publish drops unless a person decides so. A plan that
+was judged before is not judged again; another decision makes another plan.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from culpa.tasks import work
+from culpa.tasks.errors import BadInput
+from culpa.tasks.runs import Run, find_run, records
+from culpa.tasks.settings import Options, Settings
+from culpa.tasks.sql import statement
+from culpa.tasks.store import connect
+from culpa.tasks.views import use_current_views
+from culpa.tasks.write_gate import Gated, recall, write_gate
+
+if TYPE_CHECKING:
+    from culpa.tasks.train import Prepared
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a publish of the run would do by the rule and by people, as the gate is asked about it."""
+
+    run: Run
+    lines: list[dict[str, Any]]  # row_id, proposed, dropped, new_label, ...: tasks/proposed.sql
+    settings: Settings
+
+    @property
+    def removals(self) -> list[str]:
+        """The rows that the rule alone would drop, the surest first."""
+        return [line["row_id"] for line in self.lines if line["proposed"]]
+
+    @property
+    def plan(self) -> str:
+        """One hash for everything that can change what the gate says."""
+        asked = self.settings.model_dump(
+            mode="json", include={"gate", "gate_margin", "judge", "seeds", "seed", "proxy"}
+        )
+        judged = [(line["row_id"], line["row_hash"], line["proposed"], line["dropped"], line["new_label"])
+                  for line in self.lines]  # fmt: skip
+        return sha256(json.dumps([asked, judged, self.run.settings], default=str).encode()).hexdigest()[:16]
+
+
+def gate(
+    store: Path,
+    run_id: str,
+    *,
+    folder: Path | None = None,
+    gate: str | None = None,
+    progress: Progress | None = None,
+) -> Gated:
+    """Judge what a publish of the run would drop, and remember what is held back.
+
+    `folder` is the run's work folder with its rows and proxies, where it is still there; `gate`, left out, is the
+    run's own. Errors: BadInput for no such run, and for a judge that cannot be trained.
+    """
+    proposal = _propose(Path(store), run_id, gate)
+    known = recall(Path(store), proposal.run.run_id, proposal.plan)
+    if known is not None:
+        return known
+    gated = _judge(Path(store), proposal, folder, progress or (lambda what, done: None))
+    write_gate(Path(store), gated)
+    return gated
+
+
+def _propose(store: Path, run_id: str, gate: str | None) -> Proposal:
+    with connect(store, read_only=True) as connection:
+        run = find_run(connection, run_id)
+        if run.state == "ingested":
+            raise BadInput(
+                f"run {run.run_id} has not been flagged yet: run `culpa flag` or `culpa clean` on its data again"
+            )
+        use_current_views(connection)
+        lines = records(connection, statement("proposed"), {"run_id": run.run_id})
+    settings = settings_of(store, run)
+    return Proposal(run, lines, settings if gate is None else settings.model_copy(update={"gate": gate}))
+
+
+def settings_of(store: Path, run: Run) -> Settings:
+    """The settings that a run was made with, as far as the store keeps them."""
+    known = {name: value for name, value in run.settings.items() if name in Options.model_fields and name != "rule"}
+    return Settings.model_validate({**known, "source": run.source, "store": store})
+
+
+def _judge(store: Path, proposal: Proposal, folder: Path | None, tell: Progress) -> Gated:
+    run, settings, removals = proposal.run, proposal.settings, proposal.removals
+    gated = Gated.of(run, proposal.plan, settings, len(removals))
+    if settings.gate == "off":
+        return replace(gated, passed=True, verdict="not judged", reason="The gate is off.", allowed=len(removals))
+    if not removals:
+        return replace(gated, passed=True, verdict="nothing to drop", reason="The rule drops nothing.")
+    with _prepared(store, proposal, folder) as prepared:
+        from culpa.tasks.trials import prove_plan  # the proxies' libraries, only where something is judged
+
+        return prove_plan(gated, proposal, prepared, tell)
+
+
+@contextmanager
+def _prepared(store: Path, proposal: Proposal, folder: Path | None) -> Iterator["Prepared"]:
+    """The run's rows: from its work folder, else made again from the store."""
+    from culpa.tasks.train import RUN, load_prepared, prepare_in
+
+    if folder is not None and (folder / RUN).is_file():
+        yield load_prepared(folder)
+        return
+    with work.borrowed(store, "gate") as borrowed:
+        prepare_in(borrowed, proposal.run.run_id, settings_of(store, proposal.run))
+        yield load_prepared(borrowed)

@@ -1,0 +1,177 @@
+"""A plan becomes trials, the trials a proof, and the proof the lines that the store keeps."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from culpa.influence.gate import (
+    FEWEST,
+    Judge,
+    Proof,
+    Trial,
+    choosing_and_judging,
+    judge_of,
+    prove,
+    small_to_large,
+)
+from culpa.influence.proxies import fit_proxy, proxy_names
+from culpa.influence.rows import Rows
+from culpa.influence.scoring import main_proxy
+from culpa.tasks.decided import order_of, peoples
+from culpa.tasks.errors import BadInput
+from culpa.tasks.halves import halved_trials
+from culpa.tasks.train import Prepared, proxy_options
+from culpa.tasks.write_gate import Gated
+
+if TYPE_CHECKING:
+    from culpa.influence.proxy import Fitted
+    from culpa.tasks.gate import Proposal
+    from culpa.tasks.settings import Settings
+
+__all__ = ["prove_plan"]
+
+MOST_JUDGES = 10_000  # reference rows in each half: more narrow the interval no further than matters
+SLOW_ROUNDS, SLOW_SEEDS = (0.5, 1.0), 2  # for judges that take long to train
+QUICK = ("linear", "forest", "neighbors")
+ANOTHER = {True: "sklearn.ensemble:RandomForestClassifier", False: "sklearn.ensemble:RandomForestRegressor"}
+Tell = Callable[[str, float], None]
+
+
+def prove_plan(gated: Gated, proposal: "Proposal", prepared: Prepared, tell: Tell) -> Gated:
+    """Judge the plan; `gated` with all that was found. Errors: BadInput for a judge that cannot be trained."""
+    settings = proposal.settings
+    trials = _trials(proposal, prepared, tell)
+    judging = sum(len(trial.judging) for trial in trials)
+    gated = replace(gated, choosing_rows=sum(len(trial.choosing) for trial in trials), judging_rows=judging)
+    if judging < FEWEST:
+        return replace(gated, passed=False, verdict="not shown", reason=_too_few(judging), held_back=_all(proposal))
+    main = _main(prepared, settings)
+    judge = judge_of(settings.judge or main, before=None if settings.judge else _before(prepared, settings, main))
+    quick = judge.name in QUICK
+    try:
+        proof = prove(
+            trials,
+            judge,
+            gate=settings.gate,
+            margin=settings.gate_margin,
+            removals=len(proposal.removals),
+            seeds=settings.seeds if quick or settings.judge else min(settings.seeds, SLOW_SEEDS),
+            seed=settings.seed,
+            told=lambda done: tell("judge the cleaning", done),
+            **({} if quick else {"rounds": SLOW_ROUNDS}),
+        )
+        others = _another(trials, proof, judge, prepared, settings)
+    except ValueError as error:
+        raise BadInput(f"the judge {judge.name} cannot be trained on these rows: {error}") from error
+    return _gated(replace(gated, judge=judge.name), proposal, proof, others)
+
+
+def _main(prepared: Prepared, settings: "Settings") -> str:
+    names = proxy_names(settings.proxy)
+    return main_proxy(prepared.trained) if prepared.is_trained else ("linear" if "linear" in names else names[0])
+
+
+def _before(prepared: Prepared, settings: "Settings", name: str) -> "Fitted":
+    """The main proxy as it was trained, else trained now: its choices serve every training of the gate."""
+    if prepared.is_trained:
+        return prepared.trained.fitted[name]
+    everybody = np.ones(len(prepared.rows), np.bool_)
+    return fit_proxy(name, prepared.rows, everybody, seed=settings.seed, options=proxy_options(prepared, settings))
+
+
+def _trials(proposal: "Proposal", prepared: Prepared, tell: Tell) -> list[Trial]:
+    """One trial where rows are trusted, else one for each half of the rows."""
+    if prepared.judging is None:
+        return halved_trials(proposal, prepared, tell)
+    choosing, judging = prepared.reference, prepared.judging
+    if choosing is None:
+        first, second = choosing_and_judging(judging)
+        choosing, judging = judging.take(first), judging.take(second)
+    trial = Trial(
+        rows=prepared.rows,
+        order=order_of(proposal.lines, prepared.row_ids),
+        **peoples(proposal.lines, proposal.run.classes, prepared.rows, prepared.row_ids),
+        choosing=_most(choosing),
+        judging=_most(judging),
+        doubted=np.zeros(0, np.bool_),
+    )
+    return [trial]
+
+
+def _most(rows: Rows) -> Rows:
+    """Rows enough to judge by; they come in an order that is random already."""
+    return rows.take(np.arange(min(len(rows), MOST_JUDGES)))
+
+
+def _another(
+    trials: list[Trial], proof: Proof, judge: Judge, prepared: Prepared, settings: "Settings"
+) -> dict[str, Mapping[str, Sequence[Any]]]:
+    """What the removals do for a model of another kind: judge -> comparison -> effects."""
+    if not proof.stop:
+        return {}
+    name = ANOTHER[bool(prepared.rows.classes)]
+    if settings.judge:  # then the proxy is the other one
+        name = _main(prepared, settings)
+    other = judge_of(name, options=proxy_options(prepared, settings))
+    return {other.name: small_to_large(trials, other, proof.stop, seeds=2, seed=settings.seed)}
+
+
+def _too_few(judging: int) -> str:
+    return (
+        f"{judging} reference rows are left to judge by, needed {FEWEST} or more: nothing is dropped but what people "
+        "decided. Bring more trusted rows with --reference, or publish with --gate off."
+    )
+
+
+def _all(proposal: "Proposal") -> list[dict[str, str]]:
+    return [{"row_id": row, "reason": "held back: the gate could not judge"} for row in proposal.removals]
+
+
+def _gated(gated: Gated, proposal: "Proposal", proof: Proof, others: dict[str, Any]) -> Gated:
+    """The proof as the store keeps it."""
+    removals, on = proposal.removals, "reference rows" if gated.trusted else "agreeing rows"
+    allowed = round(proof.share * len(removals))
+    why = "beyond the stopping point" if proof.verdict.passed else f"refused, {proof.verdict.verdict}"
+    effects = [
+        *_effects(proof.effects, gated.judge, on),
+        *_effects(proof.blurred, gated.judge, "all rows"),
+        *(line for judge, found in others.items() for line in _effects(found, judge, on)),
+    ]
+    return replace(
+        gated,
+        passed=proof.verdict.passed,
+        verdict=proof.verdict.verdict,
+        reason=proof.verdict.reason,
+        margin=proof.margin,
+        allowed=allowed,
+        detail={"shares": proof.shares, "stop": proof.stop, "share": proof.share},
+        gate_effects=effects,
+        gate_curve=_curve(proof, len(removals)),
+        held_back=[{"row_id": row, "reason": f"held back by the gate: {why}"} for row in removals[allowed:]],
+    )
+
+
+def _effects(found: Mapping[str, Sequence[Any]], judge: str, on: str) -> list[dict[str, Any]]:
+    return [
+        {"comparison": comparison, "judged_on": on, "judge": judge, **asdict(effect)}
+        for comparison, effects in found.items()
+        for effect in effects
+    ]
+
+
+def _curve(proof: Proof, removals: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "arm": arm,
+            "removed": round(share * removals),
+            "loss": float(curve.loss[place]),
+            "effect": float(curve.effect[place]),
+            "low": float(curve.effect[place] - 1.96 * curve.error[place]),
+            "high": float(curve.effect[place] + 1.96 * curve.error[place]),
+            "chosen": arm == "cleaned" and share == proof.stop,
+        }
+        for arm, curve in (("cleaned", proof.cleaned), ("random", proof.random))
+        for place, share in enumerate(proof.shares)
+    ]
