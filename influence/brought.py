@@ -4,12 +4,14 @@ A factory gives a scikit-learn estimator or a network's recipe. Both become a fi
 which of the two it was.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from culpa.influence.estimators import Task, call_factory, fit_estimator, load_factory
+from culpa.influence.estimators.model import Blank, fit_model
 from culpa.influence.proxies import READER, ProxyOptions
 from culpa.influence.proxy import Fitted, Refitted
 from culpa.influence.rows import Rows
@@ -17,7 +19,7 @@ from culpa.influence.rows import Rows
 if TYPE_CHECKING:
     from culpa.influence.network import Recipe
 
-__all__ = ["fit_brought"]
+__all__ = ["fit_brought", "outcomes_of_one"]
 
 # Of the reader, AUROC of mean influence on trusted rows for the wrong labels of Yoruba titles, four orders of the rows:
 # EK-FAC .69 to .74, TracIn-WE .59 to .66 (which names the words to blame, whatever the method).
@@ -38,6 +40,21 @@ def fit_brought(
         _check_no_network(name, options)
         return fit_estimator(load_factory(name), rows, keep, seed=seed)
     return _fit_network(name, made, rows, keep, seed, options)
+
+
+def outcomes_of_one(name: str, rows: Rows, keep: NDArray[np.bool_], others: Rows, *, seed: int) -> NDArray[np.float64]:
+    """What the named estimator, trained once on the kept rows, says of other rows: (others, classes) or (others, 1).
+
+    Its proxy may be a hundred of it, each trained on a share of the rows; who asks what becomes of the others without
+    some rows needs but one.
+    """
+    factory, task = load_factory(name), Task.of(rows, seed)
+    middle = 0.0 if rows.classes else float(rows.labels[keep].mean())
+    blank = Blank(rows.classes, int(keep.sum()), middle)
+    model = fit_model(
+        lambda number: call_factory(factory, replace(task, seed=number)), rows, keep, seed=seed, blank=blank
+    )
+    return model.outcomes(others.features)
 
 
 def _made(name: str, rows: Rows, seed: int) -> Any:

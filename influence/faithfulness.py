@@ -35,7 +35,7 @@ EXACT = ("linear", "neighbors")  # training again leaves nothing to chance
 SHARE_OF_CHANCE = 50  # a run of the other proxies is this part of the rows
 SHARE_OF_ROUNDING = 5_000  # and of the exact ones: one row of more is less than the optimum's tolerance
 MOST_ROWS = {"linear": None}  # the linear proxy starts from its weights; the others are trained on a sample
-USUAL_MOST = 10_000
+USUAL_MOST = 5_000
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from culpa.influence.proxies import fit_proxy
+from culpa.influence.proxies import fit_proxy, is_brought
 from culpa.influence.proxy import Retrained, without
 from culpa.influence.riding import riding, with_riders
 from culpa.influence.rows import Rows
@@ -40,6 +40,10 @@ def outcomes_without(trained: Trained, rows: Rows, keep: NDArray[np.bool_], refe
     fitted = trained.fitted[name]
     if isinstance(fitted, Retrained):
         return fitted.predict_without(keep, reference)
+    if is_brought(name):
+        from culpa.influence.brought import outcomes_of_one  # the estimators' libraries, only where they are needed
+
+        return outcomes_of_one(name, rows, keep, reference, seed=trained.seed)
     both, ridden = with_riders(rows, reference), riding(keep, len(reference))
     again = fit_proxy(name, both, ridden, seed=trained.seed, before=fitted)
     return without(again)[-len(reference) :]

@@ -1,10 +1,17 @@
 """Groups of rows: what leaving one out does, against fitting without it by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
+from sklearn.naive_bayes import GaussianNB
+from torch import nn
 
-from culpa.influence.groups import leave_groups_out
+from culpa.influence.groups import leave_groups_out, outcomes_without
 from culpa.influence.linear import fit_linear
+from culpa.influence.network import Recipe
+from culpa.influence.neural import fit_network
 from culpa.influence.training import train_proxies
 from tests.influence.small_rows import labelled, measured
 
@@ -57,3 +64,22 @@ def test_numbers_are_judged_by_their_squared_error():
     found = leave_groups_out(trained, rows, reference, masks())
     assert found.argmin() == 3
     assert found[3] < 0
+
+
+def test_an_estimator_is_trained_once_without_the_group():
+    rows, reference = labelled(200)[0], labelled(60, seed=1)[0]
+    trained = train_proxies(rows, proxy="sklearn.naive_bayes:GaussianNB", seed=0, rounds=0)
+    keep = np.arange(200) >= 50
+    found = outcomes_without(trained, rows, keep, reference)
+    expected = GaussianNB().fit(rows.features[keep], rows.labels[keep]).predict_proba(reference.features)
+    np.testing.assert_allclose(found, (150 * expected + 1 / 3) / 151, rtol=0, atol=1e-6)
+
+
+def test_a_network_loses_a_group_in_an_otherwise_unchanged_training():
+    rows, reference = labelled(120)[0], labelled(40, seed=1)[0]
+    recipe = Recipe(lambda: nn.Linear(4, 3), rate=0.3, epochs=5, batch_size=30)
+    fitted = fit_network("net", recipe, rows, seed=0)
+    keep = np.arange(120) >= 20
+    weights = torch.from_numpy(keep).float()
+    again = replace(fitted, training=fitted.training.again(weights))
+    np.testing.assert_allclose(fitted.predict_without(keep, reference), again.predict(reference), rtol=0, atol=1e-6)
