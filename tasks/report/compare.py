@@ -16,6 +16,7 @@ __all__ = ["MOST_CHANGES", "compare_runs"]
 
 MOST_CHANGES = 20
 UNKNOWN = "not measured"
+EFFECT = "effect on "
 Measures = dict[str, str]  # measure -> what a run says of it
 
 
@@ -32,8 +33,13 @@ def compare_runs(store: Path, one: str, other: str) -> list[dict[str, str]]:
         sides = [_measures(connection, run) for run in runs]
         changes = _changes(connection, *runs)
     names = list(dict.fromkeys(name for side in sides for name in side))
-    lines = [{"measure": name, "one": sides[0].get(name, "0"), "other": sides[1].get(name, "0")} for name in names]
+    lines = [{"measure": name, "one": _said(sides[0], name), "other": _said(sides[1], name)} for name in names]
     return [*lines, *_settings(*runs), *changes]
+
+
+def _said(side: Measures, name: str) -> str:
+    """A run's measure; a tag that it never gave has no rows, and an effect that it lacks was not measured."""
+    return side.get(name, UNKNOWN if name.startswith(EFFECT) else "0")
 
 
 def _measures(connection: duckdb.DuckDBPyConnection, run: Run) -> Measures:
@@ -71,10 +77,10 @@ def _gate(connection: duckdb.DuckDBPyConnection, run: Run) -> Measures:
     said = {"gate": f"{'passed' if gates[0]['passed'] else 'refused'}: {gates[0]['verdict']}" if gates else UNKNOWN}
     for line in effects:
         said.setdefault(
-            f"effect on {spaced(line['metric'])}", _with_interval(signed(line["effect"]), line["low"], line["high"])
+            f"{EFFECT}{spaced(line['metric'])}", _with_interval(signed(line["effect"]), line["low"], line["high"])
         )
     for metric in ("log loss", "accuracy") if run.classes else ("rmse", "mae"):
-        said.setdefault(f"effect on {metric}", UNKNOWN)
+        said.setdefault(f"{EFFECT}{metric}", UNKNOWN)
     return said
 
 

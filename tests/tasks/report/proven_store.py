@@ -96,7 +96,7 @@ def _template() -> SmallRun:
             [run.run_id],
         )
         for comparison in EFFECTS:
-            for metric, effect in (("log_loss", 0.1), ("accuracy", 0.05)):
+            for metric, effect in (("log_loss", 0.1), ("accuracy", 0.05), ("macro_f1", 0.04)):
                 line = [run.run_id, comparison, "reference rows", "linear", metric, 0.4, 0.5, effect, 0.02, 0.2]
                 connection.execute("INSERT INTO gate_effects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", line)
         for arm, slope in (("cleaned", 0.05), ("random", -0.01)):

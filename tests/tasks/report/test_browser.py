@@ -38,7 +38,7 @@ def open_page(browser, address):
     def open_one(size=DESKTOP, scheme="light"):
         key = (size["width"], scheme)
         if key not in opened:
-            page = browser.new_context(viewport=size, color_scheme=scheme).new_page()
+            page = browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce").new_page()
             page.said, page.asked = [], []
             page.on("console", lambda message: page.said.append(message.text))
             page.on("pageerror", lambda error: page.said.append(str(error)))

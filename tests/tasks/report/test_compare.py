@@ -28,6 +28,7 @@ def test_counts_stand_side_by_side(two_runs):
 def test_what_only_one_run_measured_is_not_a_nought_in_the_other(two_runs):
     assert two_runs["gate"] == ("passed: better", "not measured")
     assert two_runs["effect on log loss"] == ("+0.1 (0.02 to 0.2)", "not measured")
+    assert two_runs["effect on macro f1"] == ("+0.04 (0.02 to 0.2)", "not measured")
     assert two_runs["estimated wrong labels"] == ("2 (1 to 4)", "not measured")
     assert two_runs["faithfulness (Spearman)"] == ("0.9 (0.7 to 0.97)", "not measured")
 
@@ -45,6 +46,10 @@ def test_rows_that_changed_their_tag_are_counted_and_named(two_runs):
         "row r5": ("rare but useful", "neither"),
         "row r7": ("systematic error", "neither"),
     }
+
+
+def test_rows_that_only_one_run_calls_harmful_come_first(two_runs):
+    assert next(name for name in two_runs if name.startswith("row ")) == "row r7"
 
 
 def test_a_run_is_not_compared_with_itself(folder):
