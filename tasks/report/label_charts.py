@@ -24,9 +24,11 @@ def confusion(lines: Records, order: tuple[str, ...]) -> dict[str, Any]:
     shown = [one for one in lines if one["given"] in labels and one["suggested"] in labels]
     most = max((one["rows"] for one in shown), default=1)
     side: dict[str, Any] = {"sort": labels, "scale": alt.Scale(domain=labels)}
-    slope = 0 if max(map(len, labels)) < 4 else -40
+    slope = 0 if max(map(len, labels)) < 4 else -90
     base = alt.Chart().encode(
-        x=alt.X("suggested:N", axis=alt.Axis(title="suggested", labelAngle=slope, labelLimit=90), **side),
+        x=alt.X(
+            "suggested:N", axis=alt.Axis(title="suggested", labelAngle=slope, labelLimit=90, labelOverlap=False), **side
+        ),
         y=alt.Y("given:N", axis=alt.Axis(title="given", labelLimit=90, grid=False), **side),
     )
     ink = alt.when(f"datum.rows > {0.55 * most}").then(alt.value(PAPER)).otherwise(alt.value(INK))
