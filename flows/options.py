@@ -29,6 +29,7 @@ def takes_settings(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _with_help(parameter: inspect.Parameter) -> inspect.Parameter:
     shown = parameter.default not in (None, ())
-    about = Parameter(help=Settings.model_fields[parameter.name].description, negative="", show_default=shown)
+    negative = None if parameter.default is True else ""  # what is on can be switched off: --no-calibrate
+    about = Parameter(help=Settings.model_fields[parameter.name].description, negative=negative, show_default=shown)
     kind = inspect.Parameter.POSITIONAL_ONLY if parameter.name == "source" else parameter.kind
     return parameter.replace(annotation=Annotated[parameter.annotation, about], kind=kind)

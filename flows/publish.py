@@ -1,6 +1,7 @@
 """The flow `publish`: the tags and people's decisions of one run become files."""
 
 from pathlib import Path
+from typing import Any
 
 from prefect import flow
 
@@ -31,7 +32,7 @@ def publish(
         max_drop_per_class: the same for every single class
         gate: what the cleaning must be shown to be, better, not-worse or off; default: the run's own setting
     """
-    guards = {"max_drop": max_drop, "max_drop_per_class": max_drop_per_class}
+    guards: dict[str, Any] = {"max_drop": max_drop, "max_drop_per_class": max_drop_per_class}
     result = publish_run(earlier_run(store, run), TRACKED, out, gate=gate, **guards)
     leave_artifacts(result)
     return result

@@ -46,8 +46,8 @@ def publish(
     run
         the run's id, or the beginning of it; `culpa runs` lists them
     """
-    chosen = {"store": store, "out": out, "max_drop": max_drop, "max_drop_per_class": max_drop_per_class}
-    chosen |= {"gate": gate}
+    chosen: dict[str, Any] = {"store": store, "out": out, "gate": gate}
+    chosen |= {"max_drop": max_drop, "max_drop_per_class": max_drop_per_class}
     return _report(lambda: _story("publish", plain)(run, **chosen), json_output)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from culpa.flows.progress import tell
 from culpa.flows.result import Result
 from culpa.tasks import work
+from culpa.tasks.report import reports_folder
 from culpa.tasks.settings import Settings
 from culpa.tasks.summary import summarize
 
@@ -109,8 +110,10 @@ def _flagged(settings: Settings, steps: Steps) -> Iterator[tuple[Result, Path | 
 
 
 def _reported(result: Result, steps: Steps) -> Result:
-    """The result with a page about the run."""
-    seconds = dict(result.seconds)
+    """The result with a page about the run; where nothing changed, the page that lies there."""
+    page, seconds = reports_folder(result.store) / f"{result.run_id}.html", dict(result.seconds)
+    if result.unchanged and page.is_file():
+        return replace(result, report=page)
     page = _timed(seconds, "report", steps.report, result.store, result.run_id)
     return replace(result, report=page, seconds=seconds)
 

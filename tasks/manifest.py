@@ -13,7 +13,7 @@ import duckdb
 from culpa.tasks.balance import Side
 from culpa.tasks.guards import Guards
 from culpa.tasks.outputs import checksum
-from culpa.tasks.runs import Run
+from culpa.tasks.runs import Run, records
 
 FORMAT = 1
 
@@ -30,6 +30,7 @@ def describe(connection: duckdb.DuckDBPyConnection, run: Run, guards: Guards, pl
         "task": run.task,
         "parameters": run.settings,
         "guards": {"max_drop": guards.max_drop, "max_drop_per_class": guards.max_drop_per_class},
+        "gate": _gate(connection, run),
         "versions": run.versions,
         "fingerprints": {
             "data": run.data_fingerprint,
@@ -88,6 +89,16 @@ def _counts(connection: duckdb.DuckDBPyConnection, column: str, where: str = "tr
             f"SELECT {column}, count(*) FROM plan WHERE {where} GROUP BY {column} ORDER BY {column}"
         ).fetchall()
     )
+
+
+def _gate(connection: duckdb.DuckDBPyConnection, run: Run) -> dict[str, Any] | None:
+    """What the gate said of the run, with its effects; None where it was not asked."""
+    asked = (
+        "SELECT gate, passed, verdict, reason, trusted, judge, margin, proposed, allowed FROM gates WHERE run_id = ?"
+    )
+    found = records(connection, asked, [run.run_id])
+    effects = "SELECT * EXCLUDE run_id FROM gate_effects WHERE run_id = ? ORDER BY ALL"
+    return {**found[0], "effects": records(connection, effects, [run.run_id])} if found else None
 
 
 def _plan(connection: duckdb.DuckDBPyConnection) -> str:

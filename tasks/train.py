@@ -105,13 +105,12 @@ def load_prepared(folder: Path) -> Prepared:
     read = {name: prepare.read_rows(Part(folder, name), classes) for name in known["sides"]}
     rows, row_ids = read.pop(prepare.ROWS)
     judging = read.pop(JUDGING, (None, None))[0]
-    first, *others = list(read.items()) or [("", (None, None))]
-    reference, reference_ids = first[1]
-    if reference is not None and known["halved"]:
+    reference, reference_ids = read.pop(next(iter(read))) if read else (None, None)
+    if reference is not None and reference_ids is not None and known["halved"]:
         choosing, judges = choosing_and_judging(reference)
         judging = reference.take(judges)
-        reference, reference_ids = reference.take(choosing), cast(NDArray[Any], reference_ids)[choosing]
-    sets = {name: found for name, (found, _) in others}
+        reference, reference_ids = reference.take(choosing), reference_ids[choosing]
+    sets = {name: found for name, (found, _) in read.items()}
     words = prepare.words_of(folder)
     return Prepared(folder, rows, row_ids, reference, reference_ids, judging, classes, words, sets)
 

@@ -21,8 +21,8 @@ from culpa.influence.rows import Rows
 from culpa.influence.scoring import main_proxy
 from culpa.tasks.decided import order_of, peoples
 from culpa.tasks.errors import BadInput
-from culpa.tasks.halves import halved_trials
 from culpa.tasks.train import Prepared, proxy_options
+from culpa.tasks.turns import trials_in_turns
 from culpa.tasks.write_gate import Gated
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ def _before(prepared: Prepared, settings: "Settings", name: str) -> "Fitted":
 
 
 def _trials(proposal: "Proposal", prepared: Prepared, tell: Tell) -> list[Trial]:
-    """One trial where rows are trusted, else one for each half of the rows."""
+    """One trial where rows are trusted, else one for each part of the rows that judges the others."""
     if prepared.judging is None:
-        return halved_trials(proposal, prepared, tell)
+        return trials_in_turns(proposal, prepared, tell)
     choosing, judging = prepared.reference, prepared.judging
     if choosing is None:
         first, second = choosing_and_judging(judging)

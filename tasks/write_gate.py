@@ -85,11 +85,11 @@ def recall(store: Path, run_id: str, plan: str) -> Gated | None:
         )
         if not found:
             return None
-        beside = {
+        beside: dict[str, Any] = {
             table: records(connection, f"SELECT * EXCLUDE run_id FROM {quoted(table)} WHERE run_id = ?", [run_id])
             for table in TABLES
         }
-    return Gated(**{**found[0], "detail": json.loads(found[0]["detail"])}, **beside)
+    return Gated(**{**found[0], **beside, "detail": json.loads(found[0]["detail"])})
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, table: str, run_id: str, lines: list[dict[str, Any]]) -> None:

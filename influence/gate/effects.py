@@ -8,6 +8,7 @@ the same draw, so that what makes a row hard cancels. Source: Efron & Tibshirani
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ class Sides:
 
     first: Array  # (seeds, rows, outputs)
     second: Array
-    labels: NDArray[np.generic]  # (rows,)
+    labels: NDArray[Any]  # (rows,)
     classes: int  # 0 = regression
 
     def on(self, mask: NDArray[np.bool_]) -> "Sides":
@@ -45,7 +46,7 @@ class Sides:
         return Sides(self.first[:, mask], self.second[:, mask], self.labels[mask], self.classes)
 
 
-def losses(outcomes: Array, labels: NDArray[np.generic], classes: int) -> Array:
+def losses(outcomes: Array, labels: NDArray[Any], classes: int) -> Array:
     """Loss of each row: (..., rows, outputs) -> (..., rows), nats; regression: squared error / 2."""
     if not classes:
         return np.asarray((outcomes[..., 0] - labels) ** 2 / 2)
@@ -59,7 +60,7 @@ def compare(sides: Sides, *, seed: int) -> list[Effect]:
     return [_effect(name, metric, sides, rows, seeds) for name, metric in _metrics(sides.classes).items()]
 
 
-Metric = Callable[[Array, NDArray[np.generic], int, Array], Array]  # outcomes, labels, classes, weights -> (draws,)
+Metric = Callable[[Array, NDArray[Any], int, Array], Array]  # outcomes, labels, classes, weights -> (draws,)
 
 
 def _metrics(classes: int) -> dict[str, Metric]:
@@ -81,7 +82,7 @@ def _effect(name: str, metric: Metric, sides: Sides, rows: Array, seeds: Array) 
 
 
 def _over_seeds(
-    metric: Metric, outcomes: Array, labels: NDArray[np.generic], classes: int, rows: Array, seeds: Array
+    metric: Metric, outcomes: Array, labels: NDArray[Any], classes: int, rows: Array, seeds: Array
 ) -> Array:
     """The metric as it is, and then in each draw: the mean over the draw's seeds, (1 + draws,)."""
     each = np.stack([metric(one, labels, classes, rows) for one in outcomes])
@@ -98,15 +99,15 @@ def _draws(rows: int, seeds: int, seed: int) -> tuple[Array, Array]:
     return drawn[0], drawn[1]
 
 
-def _log_loss(outcomes: Array, labels: NDArray[np.generic], classes: int, weights: Array) -> Array:
+def _log_loss(outcomes: Array, labels: NDArray[Any], classes: int, weights: Array) -> Array:
     return np.asarray(weights @ losses(outcomes, labels, classes))
 
 
-def _accuracy(outcomes: Array, labels: NDArray[np.generic], classes: int, weights: Array) -> Array:
+def _accuracy(outcomes: Array, labels: NDArray[Any], classes: int, weights: Array) -> Array:
     return np.asarray(weights @ (outcomes.argmax(axis=1) == labels).astype(np.float64))
 
 
-def _macro_f1(outcomes: Array, labels: NDArray[np.generic], classes: int, weights: Array) -> Array:
+def _macro_f1(outcomes: Array, labels: NDArray[Any], classes: int, weights: Array) -> Array:
     """Mean F1 over the classes that occur among the labels or the answers of a draw."""
     given, said = np.eye(classes)[labels.astype(np.int64)], np.eye(classes)[outcomes.argmax(axis=1)]
     hits, all_given, all_said = weights @ (given * said), weights @ given, weights @ said
@@ -114,9 +115,9 @@ def _macro_f1(outcomes: Array, labels: NDArray[np.generic], classes: int, weight
     return np.asarray((2 * hits / np.where(there, all_given + all_said, 1)).sum(axis=1) / there.sum(axis=1))
 
 
-def _rmse(outcomes: Array, labels: NDArray[np.generic], classes: int, weights: Array) -> Array:
+def _rmse(outcomes: Array, labels: NDArray[Any], classes: int, weights: Array) -> Array:
     return np.asarray(np.sqrt(2 * (weights @ losses(outcomes, labels, 0))))
 
 
-def _mae(outcomes: Array, labels: NDArray[np.generic], classes: int, weights: Array) -> Array:
+def _mae(outcomes: Array, labels: NDArray[Any], classes: int, weights: Array) -> Array:
     return np.asarray(weights @ np.abs(outcomes[:, 0] - labels))

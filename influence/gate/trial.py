@@ -1,11 +1,11 @@
 """One data set to try a cleaning on: its rows, what the rule would drop and in which order, and who judges.
 
-With trusted rows there is one trial: all rows, judged by the two halves of the trusted ones. Without, there are two:
-each half of the rows is flagged by itself alone and judged by rows of the other half, so that no judge has been looked
-at here either.
+With trusted rows there is one trial: all rows, judged by the two halves of the trusted ones. Without, parts of the rows
+take turns to judge the others, which are flagged by themselves alone, so that no judge has been looked at here either.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ class Trial:
     rows: Rows  # with the labels as they were given
     order: NDArray[np.int64]  # positions that the rule may drop and nobody decided on, the surest first
     decided: NDArray[np.bool_]  # (rows,) dropped by people
-    labels: NDArray[np.generic]  # (rows,) the labels with people's relabels
+    labels: NDArray[Any]  # (rows,) the labels with people's relabels
     choosing: Rows  # reference rows that choose how far to go
     judging: Rows  # reference rows that judge the result
     doubted: NDArray[np.bool_]  # (judging rows,) whose own label another view contradicts; (0,) where all are trusted

@@ -6,7 +6,7 @@
     worse       the loss rises, or another metric falls, beyond the interval
     not shown   none of these: too few rows judged
 
-Without trusted rows the first two are said of rows whose labels agree with a view from their own half; and accuracy on
+Without trusted rows the first two are said of rows whose labels agree with the run's own scores; and accuracy on
 all judged rows, whose wrong labels blur it but do not turn it round, must not be worse by more than the margin.
 """
 
@@ -83,8 +83,8 @@ def _reason(judged: Judged, word: str, gate: Gate, margin: float, removed: int, 
 
 
 UNTRUSTED = (
-    "The judges' labels were only confirmed by a model of their own half, which lets easy rows judge: bring trusted "
-    "rows with --reference for more than that."
+    "The judges' labels are only confirmed by the run's own scores, which lets easy rows judge: bring trusted rows with "
+    "--reference for more than that."
 )
 
 

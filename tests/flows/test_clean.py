@@ -38,7 +38,7 @@ def test_clean_drops_wrong_rows_and_keeps_schema_and_order(train: Path) -> None:
     pd.testing.assert_frame_equal(cleaned, given[given["id"].isin(cleaned["id"])].reset_index(drop=True))
     quarantine = pd.read_parquet("train.cleaned.quarantine.parquet")
     assert set(quarantine["id"]) == dropped
-    assert list(result.seconds) == ["ingest", "train", "score", "tag", "publish"]
+    assert list(result.seconds) == ["ingest", "train", "score", "check", "tag", "gate", "publish", "report"]
 
 
 def test_the_flow_and_the_plain_story_write_the_same_bytes(train: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_second_run_on_unchanged_rows_changes_nothing_and_says_so(train: Path)
     assert second.run_id == first.run_id
     assert bytes_of(second) == before
     assert Path("culpa.duckdb").read_bytes() == store
-    assert list(second.seconds) == ["ingest", "publish"]
+    assert list(second.seconds) == ["ingest", "gate", "publish"]
 
 
 def test_flag_then_publish_is_clean(train: Path) -> None:

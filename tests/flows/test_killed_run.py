@@ -66,8 +66,9 @@ def check_nothing_is_half(folder: Path) -> None:
 
 
 def check_complete(folder: Path) -> None:
-    """All three files and the store, nothing else; clean and quarantine together hold every row once."""
-    assert sorted(path.name for path in folder.iterdir()) == sorted(["culpa.duckdb", "train.parquet", *OUTPUTS])
+    """All three files, the store and its reports, nothing else; clean and quarantine together hold every row once."""
+    others = ["culpa.duckdb", "culpa.duckdb.reports", "train.parquet"]
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*others, *OUTPUTS])
     ids = [row for name in OUTPUTS[:2] for row in pq.read_table(folder / name)["id"].to_pylist()]
     assert sorted(ids) == sorted(f"r{row}" for row in range(ROWS))
     with connect(folder / "culpa.duckdb") as connection:

@@ -96,7 +96,8 @@ def test_trusted_rows_are_read_with_the_same_features(tmp_path: Path) -> None:
     prepared, _ = trained(animals(), tmp_path, reference=reference)
     assert prepared.reference is not None
     assert prepared.reference_ids is not None
-    assert len(prepared.reference) == 30
+    assert prepared.judging is not None
+    assert (len(prepared.reference), len(prepared.judging)) == (15, 15)  # one half scores, the other is the gate's
     here = {row: tuple(values) for row, values in zip(prepared.row_ids, prepared.rows.features, strict=True)}
     for row, values in zip(prepared.reference_ids, prepared.reference.features, strict=True):
         assert here[row] == pytest.approx(tuple(values))
