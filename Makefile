@@ -27,7 +27,7 @@ demo: .venv/installed
 	@$(BIN)/python -m culpa.flows.demo
 
 test: .venv/installed
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST)
 
 lint: .venv/installed
 	@$(BIN)/ruff format --check .

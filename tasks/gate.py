@@ -103,7 +103,17 @@ def _judge(store: Path, proposal: Proposal, folder: Path | None, tell: Progress)
     with _prepared(store, proposal, folder) as prepared:
         from culpa.tasks.trials import prove_plan  # the proxies' libraries, only where something is judged
 
-        return prove_plan(gated, proposal, prepared, tell)
+        return prove_plan(gated, _with_rule(proposal, prepared.folder), prepared, tell)
+
+
+def _with_rule(proposal: Proposal, folder: Path) -> Proposal:
+    """The same with the run's own rule at hand, if it was a user's."""
+    rule = (proposal.run.report or {}).get("rule")
+    if rule is None:
+        return proposal
+    file = folder / "rule.sql"
+    file.write_text(rule, encoding="utf-8")
+    return replace(proposal, settings=proposal.settings.model_copy(update={"rule": file}))
 
 
 @contextmanager

@@ -64,8 +64,14 @@ def tag_run(store: Path, run_id: str, scored: Path, settings: "Settings") -> Tag
         suspects = _most_suspicious(found.connection)
         summary = _summary(found.connection, run)
     evidence = find_evidence_of(Path(scored), suspects)
-    _write(store, run, found.scores, evidence, {"memorization_threshold": found.threshold}, settings.memory_limit)
+    _write(store, run, found.scores, evidence, _said(found.threshold, settings), settings.memory_limit)
     return replace(summary, evidence=len(set(evidence["row_id"].to_pylist())))
+
+
+def _said(threshold: float, settings: "Settings") -> dict[str, Any]:
+    """What tagging adds to the run's report; a user's own rule whole, for the gate to apply again."""
+    own = {} if settings.rule is None else {"rule": Path(settings.rule).read_text(encoding="utf-8")}
+    return {"memorization_threshold": threshold, **own}
 
 
 def _most_suspicious(connection: duckdb.DuckDBPyConnection) -> list[str]:

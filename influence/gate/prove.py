@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from culpa.influence.gate.judge import Judge
 from culpa.influence.gate.judging import doubted, judge_arms
 from culpa.influence.gate.stopping import Curve, choose_stop
 from culpa.influence.gate.trial import Trial
-from culpa.influence.gate.verdict import ALL, Judged, Verdict, reach
+from culpa.influence.gate.verdict import ALL, Judged, Verdict, reach, stay
 
 __all__ = ["ROUNDS", "Proof", "prove"]
 
@@ -34,7 +34,9 @@ class Proof:
     random: Curve
     share: float  # of the rule's removals that may be done: the stopping point, or nought where the gate refuses
     stop: float  # the stopping point
-    effects: dict[str, list[Effect]]  # comparison -> metrics, on the judging rows that count
+    effects: dict[
+        str, list[Effect]
+    ]  # comparison -> metrics, on the judging rows that count; of all removals if none may
     blurred: dict[str, list[Effect]]  # the same on all judging rows; empty where they are trusted
     verdict: Verdict
     margin: float  # in units of the first metric
@@ -67,22 +69,18 @@ def prove(
     ]
     cleaned, random = (choose_stop(_choosing_losses(trials, [getattr(one, name) for one in arms])) for name in SIDES)
     stop = cleaned.stop
-    effects, blurred = judge_arms(trials, arms, stop, seed)
+    effects, blurred = judge_arms(
+        trials, arms, stop or len(rounds), seed
+    )  # where nothing goes: what all would have done
     tolerated = margin * _blind_loss(trials)
     trusted = not any(len(trial.doubted) for trial in trials)
     judged = Judged(effects, blurred.get(ALL, []), judges, trusted)
-    removed = round(shares[stop] * removals)
-    verdict = reach(judged, gate=gate, margin=tolerated, removed=removed) if stop else _nothing(removals)
+    asked: dict[str, Any] = {"gate": gate, "margin": tolerated}
+    verdict = (
+        reach(judged, removed=round(shares[stop] * removals), **asked) if stop else stay(judged, removals, **asked)
+    )
     allowed = shares[stop] if verdict.passed else 0.0
     return Proof(shares, cleaned, random, allowed, shares[stop], effects, blurred, verdict, tolerated)
-
-
-def _nothing(removals: int) -> Verdict:
-    reason = (
-        f"Of the {removals:,} rows that the rule would drop, dropping none did as well as dropping any, within one "
-        "standard error, on the reference rows that choose: nothing is dropped but what people decided."
-    )
-    return Verdict(True, "nothing to drop", reason)
 
 
 def _part(told: Told, place: int, parts: int) -> Told:

@@ -4,6 +4,7 @@
                 is worse beyond its interval
     not worse   the interval of the loss leaves out a rise by more than the margin, and no metric is worse beyond it
     worse       the loss rises, or another metric falls, beyond the interval
+    nothing to drop  the choosing rows let nothing go; refused only if all together would be worse by the margin
     not shown   none of these: too few rows judged
 
 Without trusted rows the first two are said of rows whose labels agree with the run's own scores; and accuracy on
@@ -16,7 +17,7 @@ from typing import Literal
 
 from culpa.influence.gate.effects import Effect
 
-__all__ = ["ALL", "RANDOM", "RANDOM_LESS_ALL", "Judged", "Verdict", "reach"]
+__all__ = ["ALL", "RANDOM", "RANDOM_LESS_ALL", "Judged", "Verdict", "reach", "stay"]
 
 ALL, RANDOM, RANDOM_LESS_ALL = "cleaned less all", "cleaned less random", "random less all"
 Gate = Literal["better", "not-worse", "off"]
@@ -47,6 +48,25 @@ def reach(judged: Judged, *, gate: Gate, margin: float, removed: int) -> Verdict
     word = _word(judged, margin)
     passed = gate == "off" or word in PASSES[gate]
     return Verdict(passed, word, _reason(judged, word, gate, margin, removed, passed))
+
+
+def stay(judged: Judged, removals: int, *, gate: Gate, margin: float) -> Verdict:
+    """The verdict where the choosing rows let nothing go: refused if all removals together are worse by the margin."""
+    worse = judged.effects[ALL][0].high < -margin
+    passed = gate == "off" or not worse
+    said = [
+        f"Of the {removals:,} rows that the rule would drop, dropping none did as well as dropping any, within one "
+        "standard error, on the reference rows that choose: nothing is dropped but what people decided. On the rows "
+        "that judge, dropping all of them would have done this:",
+        *(_sentence(one) for one in judged.effects[ALL]),
+        *([REFUSED.format(gate=gate)] if not passed else []),
+    ]
+    return Verdict(passed, "worse" if worse else "nothing to drop", " ".join(said))
+
+
+REFUSED = (
+    "That is worse by more than the margin, and the gate asks for {gate}: look at the rule, or at the rows it names."
+)
 
 
 def _word(judged: Judged, margin: float) -> str:
@@ -83,8 +103,8 @@ def _reason(judged: Judged, word: str, gate: Gate, margin: float, removed: int, 
 
 
 UNTRUSTED = (
-    "The judges' labels are only confirmed by the run's own scores, which lets easy rows judge: bring trusted rows with "
-    "--reference for more than that."
+    "The judges' labels are only confirmed by the run's own scores, which lets easy rows judge: bring trusted rows "
+    "with --reference for more than that."
 )
 
 

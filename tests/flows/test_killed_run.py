@@ -15,8 +15,9 @@ import pytest
 
 from culpa.tasks.store import connect
 
-MOMENTS = 10
+MOMENTS = 6
 ROWS = 300
+HOW = ("--proxy", "linear", "--seeds", "2", "--no-calibrate", "--plain", "--json")
 OUTPUTS = ("cleaned.parquet", "cleaned.quarantine.parquet", "cleaned.manifest.json")
 
 
@@ -26,9 +27,7 @@ def clean(folder: Path) -> None:
 
     words = ["clean", "train.parquet", "--label", "label", "--key", "id", "--out", "cleaned.parquet"]
     places = [str(folder / word) if word.endswith(".parquet") else word for word in words]
-    raise SystemExit(
-        answer([*places, "--store", str(folder / "culpa.duckdb"), "--proxy", "linear", "--plain", "--json"])
-    )
+    raise SystemExit(answer([*places, "--store", str(folder / "culpa.duckdb"), *HOW]))
 
 
 def write_table(folder: Path) -> None:
@@ -79,7 +78,7 @@ def check_complete(folder: Path) -> None:
 def processes() -> ForkServerContext:
     """Starts processes in which the libraries are already imported, so that every moment falls into the work itself."""
     context = multiprocessing.get_context("forkserver")
-    steps = ("ingest", "train", "score", "tag", "publish")
+    steps = ("ingest", "train", "score", "check", "tag", "gate", "trials", "publish", "report")
     context.set_forkserver_preload(
         ["culpa.flows.command", "culpa.flows.plain", *(f"culpa.tasks.{step}" for step in steps)]
     )

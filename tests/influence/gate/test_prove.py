@@ -35,10 +35,20 @@ def test_dropping_the_wrong_rows_is_better_and_all_of_them_go(case, judge):
 
 
 def test_dropping_right_rows_at_random_drops_nothing(case, judge):
-    found = proof([trial(case, case.right[:75])], judge)
+    found = proof([trial(case, case.right[:15])], judge)
     assert found.verdict.passed
     assert found.verdict.verdict == "nothing to drop"
     assert found.share == 0.0
+
+
+def test_a_rule_that_drops_what_the_model_needs_is_refused(case, judge):
+    """All rows of three digits but a few: the choosing rows let none go, the judging ones say how bad it would be."""
+    needed = np.concatenate([np.flatnonzero(case.rows.labels == digit)[5:] for digit in (1, 4, 7)])
+    found = proof([trial(case, needed)], judge, removals=len(needed))
+    assert not found.verdict.passed
+    assert found.verdict.verdict == "worse"
+    assert found.share == 0.0
+    assert found.effects[ALL][0].high < 0
 
 
 def test_the_stopping_point_leaves_out_the_rows_that_do_not_help(case, judge):
