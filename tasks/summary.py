@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from culpa.tasks.runs import find_run
+from culpa.tasks.runs import find_run, records
 from culpa.tasks.sql import statement
 from culpa.tasks.store import connect
 
@@ -43,3 +43,11 @@ def most_suspicious(store: Path, run_id: str, most: int = 20) -> list[dict[str, 
     with connect(store, read_only=True) as connection:
         found = connection.execute(statement("most_suspicious"), {"run_id": run_id, "most": most}).fetchall()
     return [dict(zip(SHOWN, row, strict=True)) for row in found]
+
+
+def shown_effects(store: Path, run_id: str) -> list[dict[str, Any]]:
+    """What the gate saw the cleaning do to its judge, a line for each metric; none where it was not asked."""
+    asked = """SELECT e.* FROM gate_effects e JOIN gates g ON g.run_id = e.run_id AND g.judge = e.judge
+               WHERE e.run_id = ? AND e.comparison = 'cleaned less all' AND e.judged_on <> 'all rows' ORDER BY ALL"""
+    with connect(store, read_only=True) as connection:
+        return records(connection, asked, [run_id])
