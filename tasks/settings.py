@@ -102,7 +102,7 @@ class Options(BaseModel):
         description="what a cleaning must be shown to be before rows are dropped: better, not-worse, or off",
     )
     gate_margin: float = Field(
-        default=0.01,
+        default=0.02,
         ge=0,
         le=1,
         description="rise of the loss that still counts as not worse, as a share of the loss of guessing from the "

@@ -13,6 +13,7 @@ from culpa.influence.gate import (
     Trial,
     choosing_and_judging,
     judge_of,
+    judges_of,
     prove,
     small_to_large,
 )
@@ -43,10 +44,10 @@ def prove_plan(gated: Gated, proposal: "Proposal", prepared: Prepared, tell: Tel
     """Judge the plan; `gated` with all that was found. Errors: BadInput for a judge that cannot be trained."""
     settings = proposal.settings
     trials = _trials(proposal, prepared, tell)
-    judging = sum(len(trial.judging) for trial in trials)
-    gated = replace(gated, choosing_rows=sum(len(trial.choosing) for trial in trials), judging_rows=judging)
-    if judging < FEWEST:
-        return replace(gated, passed=False, verdict="not shown", reason=_too_few(judging), held_back=_all(proposal))
+    choosing, judging = judges_of(trials)
+    gated = replace(gated, choosing_rows=choosing, judging_rows=judging)
+    if min(choosing, judging) < FEWEST:
+        return replace(gated, verdict="not shown", reason=_too_few(choosing + judging), held_back=_all(proposal))
     main = _main(prepared, settings)
     judge = judge_of(settings.judge or main, before=None if settings.judge else _before(prepared, settings, main))
     quick = judge.name in QUICK
@@ -118,10 +119,10 @@ def _another(
     return {other.name: small_to_large(trials, other, proof.stop, seeds=2, seed=settings.seed)}
 
 
-def _too_few(judging: int) -> str:
+def _too_few(rows: int) -> str:
     return (
-        f"{judging} reference rows are left to judge by, needed {FEWEST} or more: nothing is dropped but what people "
-        "decided. Bring more trusted rows with --reference, or publish with --gate off."
+        f"{rows} reference rows are left, needed {FEWEST} to choose and {FEWEST} to judge by: nothing is dropped but "
+        "what people decided. Bring more trusted rows with --reference, or publish with --gate off."
     )
 
 

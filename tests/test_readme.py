@@ -22,11 +22,13 @@ def blocks(language: str) -> list[str]:
 
 
 def filled(text: str) -> str:
-    """RUN, ROW and NEW stand for something of the reader's own: here, for what the store holds."""
+    """RUN, EARLIER, ROW and NEW stand for something of the reader's own: here, for what the store holds."""
     if STORE.exists():
-        run = list_runs(STORE)[0]["run_id"]
+        runs = list_runs(STORE)
+        run, earlier = runs[0]["run_id"], runs[-1]["run_id"]
         row = query(STORE, "select min(row_id) as row from flagged").to_pylist()[0]["row"]  # None: nothing is flagged
         text = re.sub(r"\bRUN\b", run, text)
+        text = re.sub(r"\bEARLIER\b", earlier, text)
         text = re.sub(r"\bROW\b", lambda _: row, text)
     return re.sub(r"\bNEW\b", "ant", text)
 

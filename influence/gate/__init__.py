@@ -11,7 +11,7 @@ rows), `arms` (what is trained on what), `effects` (paired differences and their
 
 from culpa.influence.gate.judge import Judge, judge_of
 from culpa.influence.gate.judging import small_to_large
-from culpa.influence.gate.prove import FEWEST, Proof, prove
+from culpa.influence.gate.prove import FEWEST, Proof, judges_of, prove
 from culpa.influence.gate.split import choosing_and_judging
 from culpa.influence.gate.trial import Trial
 from culpa.influence.gate.verdict import Verdict
@@ -24,6 +24,7 @@ __all__ = [
     "Verdict",
     "choosing_and_judging",
     "judge_of",
+    "judges_of",
     "prove",
     "small_to_large",
 ]

@@ -11,7 +11,7 @@ from culpa.influence.gate.judge import Judge
 from culpa.influence.gate.trial import Trial
 from culpa.influence.gate.verdict import ALL, RANDOM, RANDOM_LESS_ALL
 
-__all__ = ["doubted", "judge_arms", "small_to_large"]
+__all__ = ["Effects", "doubted", "judge_arms", "small_to_large"]
 
 SAMPLE = 5_000
 Array = NDArray[np.float64]

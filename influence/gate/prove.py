@@ -2,20 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from culpa.influence.gate.arms import train_arms
-from culpa.influence.gate.effects import Effect, losses
+from culpa.influence.gate.effects import losses
 from culpa.influence.gate.judge import Judge
-from culpa.influence.gate.judging import doubted, judge_arms
+from culpa.influence.gate.judging import Effects, doubted, judge_arms
 from culpa.influence.gate.stopping import Curve, choose_stop
 from culpa.influence.gate.trial import Trial
 from culpa.influence.gate.verdict import ALL, Judged, Verdict, reach, stay
 
-__all__ = ["ROUNDS", "Proof", "prove"]
+__all__ = ["FEWEST", "ROUNDS", "Proof", "judges_of", "prove"]
 
 ROUNDS = (0.25, 0.5, 0.75, 1.0)  # shares of the rule's removals that are tried
 FEWEST = 10  # judging rows
@@ -34,10 +34,8 @@ class Proof:
     random: Curve
     share: float  # of the rule's removals that may be done: the stopping point, or nought where the gate refuses
     stop: float  # the stopping point
-    effects: dict[
-        str, list[Effect]
-    ]  # comparison -> metrics, on the judging rows that count; of all removals if none may
-    blurred: dict[str, list[Effect]]  # the same on all judging rows; empty where they are trusted
+    effects: Effects  # on the judging rows that count; where nothing may go, of all removals together
+    blurred: Effects  # the same on all judging rows; empty where they are trusted
     verdict: Verdict
     margin: float  # in units of the first metric
 
@@ -57,11 +55,11 @@ def prove(
     """Whether and how far the rule's removals help, over all trials together.
 
     `margin` is a share of the loss of guessing from the labels' frequencies; `removals` is how many rows the rule
-    would drop, for the words alone. Errors: ValueError where fewer than FEWEST rows judge.
+    would drop, for the words alone. Errors: ValueError where fewer than FEWEST rows choose or judge.
     """
-    judges = sum(int((~doubted(trial)).sum()) for trial in trials)
-    if judges < FEWEST:
-        raise ValueError(f"{judges} rows judge, needed {FEWEST} or more")
+    judges = judges_of(trials)
+    if min(judges) < FEWEST:
+        raise ValueError(f"{judges[0]} rows choose and {judges[1]} rows judge, needed {FEWEST} or more of each")
     shares = (0.0, *rounds)
     arms = [
         train_arms(trial, judge, shares, seeds=seeds, seed=seed, told=_part(told, place, len(trials)))
@@ -69,18 +67,25 @@ def prove(
     ]
     cleaned, random = (choose_stop(_choosing_losses(trials, [getattr(one, name) for one in arms])) for name in SIDES)
     stop = cleaned.stop
-    effects, blurred = judge_arms(
-        trials, arms, stop or len(rounds), seed
-    )  # where nothing goes: what all would have done
+    shown = stop or len(rounds)  # where nothing may go: what all removals would have done
+    effects, blurred = judge_arms(trials, arms, shown, seed)
     tolerated = margin * _blind_loss(trials)
-    trusted = not any(len(trial.doubted) for trial in trials)
-    judged = Judged(effects, blurred.get(ALL, []), judges, trusted)
-    asked: dict[str, Any] = {"gate": gate, "margin": tolerated}
-    verdict = (
-        reach(judged, removed=round(shares[stop] * removals), **asked) if stop else stay(judged, removals, **asked)
-    )
+    judged = _judged(trials, effects, blurred)
+    say = reach if stop else stay
+    verdict = say(judged, gate=gate, margin=tolerated, removed=round(shares[shown] * removals))
     allowed = shares[stop] if verdict.passed else 0.0
     return Proof(shares, cleaned, random, allowed, shares[stop], effects, blurred, verdict, tolerated)
+
+
+def judges_of(trials: Sequence[Trial]) -> tuple[int, int]:
+    """How many reference rows choose, and how many judge and count."""
+    return sum(len(trial.choosing) for trial in trials), sum(int((~doubted(trial)).sum()) for trial in trials)
+
+
+def _judged(trials: Sequence[Trial], effects: Effects, blurred: Effects) -> Judged:
+    doubts = np.concatenate([doubted(trial) for trial in trials])
+    trusted = not any(len(trial.doubted) for trial in trials)
+    return Judged(effects, blurred.get(ALL, []), int((~doubts).sum()), trusted, int(doubts.sum()))
 
 
 def _part(told: Told, place: int, parts: int) -> Told:

@@ -32,6 +32,7 @@ class Judged:
     blurred: Sequence[Effect]  # cleaned less all on all judged rows; empty where the rows are trusted
     rows: int
     trusted: bool
+    doubted: int = 0  # more rows that do not count: their own label is contradicted
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,12 @@ def reach(judged: Judged, *, gate: Gate, margin: float, removed: int) -> Verdict
     return Verdict(passed, word, _reason(judged, word, gate, margin, removed, passed))
 
 
-def stay(judged: Judged, removals: int, *, gate: Gate, margin: float) -> Verdict:
+def stay(judged: Judged, *, gate: Gate, margin: float, removed: int) -> Verdict:
     """The verdict where the choosing rows let nothing go: refused if all removals together are worse by the margin."""
     worse = judged.effects[ALL][0].high < -margin
     passed = gate == "off" or not worse
     said = [
-        f"Of the {removals:,} rows that the rule would drop, dropping none did as well as dropping any, within one "
+        f"Of the {removed:,} rows that the rule would drop, dropping none did as well as dropping any, within one "
         "standard error, on the reference rows that choose: nothing is dropped but what people decided. On the rows "
         "that judge, dropping all of them would have done this:",
         *(_sentence(one) for one in judged.effects[ALL]),
@@ -87,15 +88,19 @@ BLUR = 0.005  # accuracy on rows of unknown labels may fall by so much
 
 
 def _reason(judged: Judged, word: str, gate: Gate, margin: float, removed: int, passed: bool) -> str:
-    whom = f"{judged.rows:,} trusted rows" if judged.trusted else f"{judged.rows:,} rows that nobody vouches for"
+    whom = f"{judged.rows:,} trusted rows" if judged.trusted else f"{judged.rows:,} rows that nobody vouches for, but"
+    control = judged.effects[RANDOM][0]
     said = [
         f"Trained without the {removed:,} rows that the rule drops, the model was judged on {whom} that the cleaning "
         "had not seen.",
         *(_sentence(one) for one in judged.effects[ALL]),
-        f"Against as many rows of each class dropped at random: {_short(judged.effects[RANDOM][0])}.",
-        *(f"On all judged rows, wrong labels among them: {_short(one)}." for one in judged.blurred[1:2]),
+        f"Against as many rows of each class dropped at random, {_name(control)} is {_better(control)}.",
+        *(
+            f"On all judged rows, wrong labels among them, {_name(one)} is {_better(one)}."
+            for one in judged.blurred[1:2]
+        ),
         f"The cleaning is {word}{f' (a rise of the loss by {margin:.3g} still counts as not worse)' * _close(word)}.",
-        *([] if judged.trusted else [UNTRUSTED]),
+        *([] if judged.trusted else [UNTRUSTED.format(doubted=judged.doubted)]),
     ]
     if not passed:
         said.append(f"The gate asks for {gate}: nothing is dropped but what people decided. {_cure(word)}")
@@ -103,8 +108,8 @@ def _reason(judged: Judged, word: str, gate: Gate, margin: float, removed: int, 
 
 
 UNTRUSTED = (
-    "The judges' labels are only confirmed by the run's own scores, which lets easy rows judge: bring trusted rows "
-    "with --reference for more than that."
+    "The judges' labels are only confirmed by the run's own scores, which lets easy rows judge; {doubted:,} more are "
+    "contradicted and do not count. Bring trusted rows with --reference for more than that."
 )
 
 
@@ -113,14 +118,17 @@ def _close(word: str) -> bool:
 
 
 def _sentence(effect: Effect) -> str:
-    name = effect.metric.replace("_", " ")
-    return f"{name[:1].upper()}{name[1:]} went from {effect.second:.4g} to {effect.first:.4g}: {_short(effect)}."
+    name = _name(effect)
+    return f"{name[:1].upper()}{name[1:]} went from {effect.second:.3g} to {effect.first:.3g}, {_better(effect)}."
 
 
-def _short(effect: Effect) -> str:
-    name = effect.metric.replace("_", " ")
+def _better(effect: Effect) -> str:
     how = "better" if effect.effect >= 0 else "worse"
-    return f"{name} {how} by {abs(effect.effect):.3g} (95 % interval {effect.low:+.3g} to {effect.high:+.3g})"
+    return f"{how} by {abs(effect.effect):.2g} (95 % interval {effect.low:+.2g} to {effect.high:+.2g})"
+
+
+def _name(effect: Effect) -> str:
+    return effect.metric.replace("_", " ").replace("f1", "F1")
 
 
 def _cure(word: str) -> str:

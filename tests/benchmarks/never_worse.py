@@ -7,7 +7,8 @@ logistic regression), as many rows as culpa dropped but drawn at random, and the
 
 Rows: digits, breast_cancer, wine, mnist5k with no noise, u20, pair20 and inst20 (`cases`); Banking77 and Yoruba as they
 are, where FOLDER is given. Yoruba once with its trusted file and once without. The error beside a mean is its standard
-error over seeds and test rows.
+error over seeds and test rows. "calibrated" counts the runs whose interval for the number of wrong labels, and for the
+precision of the dropped rows, holds the truth.
 
     python -m tests.benchmarks.never_worse [--datasets digits wine] [--seeds 3] [--data FOLDER] [--jobs 2]
 """
@@ -63,7 +64,18 @@ def main(words: Sequence[str] | None = None) -> None:
     found: dict[str, list[dict[str, Any]]] = {}
     for name, line in work:
         found.setdefault(name, []).append(line)
-    header = ["", "rows", "wrong", "dropped", "precision", "before", *(f"{way} gain" for way in WAYS), "error", "gate"]
+    header = [
+        "",
+        "rows",
+        "wrong",
+        "dropped",
+        "precision",
+        "before",
+        *(f"{way} gain" for way in WAYS),
+        "error",
+        "calibrated",
+        "gate",
+    ]
     print_table(
         "test accuracy, mean over models and seeds", header, [_line(name, runs) for name, runs in found.items()]
     )
@@ -188,8 +200,19 @@ def _line(name: str, runs: list[dict[str, Any]]) -> list[str]:
         f"{mean('before'):.3f}",
         *(f"{np.mean(found):+.4f}" if found else "" for found in gains.values()),
         f"{error:.4f}",
+        _held(runs),
         ", ".join(f"{verdicts.count(word)} {word}" for word in dict.fromkeys(verdicts)),
     ]
+
+
+def _held(runs: list[dict[str, Any]]) -> str:
+    """In how many runs the interval holds the number of wrong labels, and the precision of what was dropped."""
+    found = [(run, run["report"]["calibration"]) for run in runs if run["wrong"] is not None]
+    asked = [(run, said) for run, said in found if "wrong" in (said or {})]
+    wrong = [said["wrong_low"] <= run["wrong"] <= said["wrong_high"] for run, said in asked]
+    whole = [(run, said) for run, said in asked if run["dropped"] and run["dropped"] == said["flagged"]]
+    precise = [said["precision_low"] <= run["hits"] / run["dropped"] <= said["precision_high"] for run, said in whole]
+    return f"{sum(wrong)} of {len(wrong)}, {sum(precise)} of {len(precise)}"
 
 
 def read(words: Sequence[str] | None) -> argparse.Namespace:

@@ -130,11 +130,12 @@ def test_doubted_judges_do_not_count_and_are_shown_beside(case, judge):
     assert found.verdict.verdict == "better"
     assert found.effects[ALL][1].first > found.blurred[ALL][1].first + 0.1  # wrong labels blur the accuracy of all
     assert "nobody vouches for" in found.verdict.reason
+    assert "30 more are contradicted" in found.verdict.reason
 
 
 def test_too_few_judges_are_refused(case, judge):
     one = trial(case, case.wrong)
-    with pytest.raises(ValueError, match="5 rows judge, needed 10 or more"):
+    with pytest.raises(ValueError, match="5 rows judge, needed 10 or more of each"):
         proof([trial(case, case.wrong, judging=one.judging.take(np.arange(5)))], judge)
 
 
