@@ -55,7 +55,10 @@ def choose_strength(rows: Rows, keep: NDArray[np.bool_], fit: Fit) -> Strength:
         nonlocal weights
         if step not in losses:
             l2 = 10.0 ** (step / STEPS_PER_TENFOLD) / len(sample)
-            weights, losses[step] = judge(l2, weights)
+            try:
+                weights, losses[step] = judge(l2, weights)
+            except ValueError:  # rows that are told apart without doubt: in rounding, the Hessian is no longer positive
+                losses[step] = np.inf
         return losses[step]
 
     best = _first_valley(loss_at)

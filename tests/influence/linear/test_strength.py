@@ -111,3 +111,12 @@ def test_a_second_valley_at_the_weak_end_is_not_looked_for():
     looked = []
     assert strength._first_valley(loss_at) == 3
     assert min(looked) > -3
+
+
+def test_rows_that_are_told_apart_without_doubt_get_a_penalty_too():
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 5, 200)
+    features = (100 * np.eye(10)[labels] + 1e-3 * generator.standard_normal((200, 10))).astype(np.float32)
+    fitted = fit_linear(Rows(features, labels, 5, np.arange(200)))
+    assert np.isinf([loss for _, loss in fitted.strength.tried]).any()  # the weak end, where the Hessian vanishes
+    assert np.isfinite(fitted.scores().without).all()
