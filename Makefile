@@ -12,11 +12,12 @@ export SCARF_NO_ANALYTICS := true
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench peers format
+.PHONY: help demo test browser lint types bench peers format
 
 help:
 	@echo "make demo    run culpa on real data with planted errors, and say where to look"
 	@echo "make test    run every test"
+	@echo "make browser install chromium (Debian), for the tests of the report"
 	@echo "make lint    check format, style and the direction of imports"
 	@echo "make types   check types (mypy, strict)"
 	@echo "make bench   measure detection and speed against other tools"
@@ -28,6 +29,11 @@ demo: .venv/installed
 
 test: .venv/installed
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST)
+
+# For the tests of the report in a real browser, which are skipped without one.
+browser:
+	@command -v chromium >/dev/null || { apt-get update && apt-get install --yes --no-install-recommends chromium; } \
+		>/dev/null 2>&1 || echo "no chromium could be installed: the report is not tested in a browser" >&2
 
 lint: .venv/installed
 	@$(BIN)/ruff format --check .
