@@ -2,11 +2,13 @@
 
 import sys
 
-from tests.benchmarks import detection, leave_one_out, million, real, speed
+from tests.benchmarks import calibration, detection, leave_one_out, million, never_worse, real, speed
 
 if __name__ == "__main__":
     detection.main([])
     leave_one_out.main([])
     speed.main([])
     million.main([])
+    calibration.main([])
+    never_worse.main(sys.argv[1:])
     real.main(sys.argv[1:])
