@@ -130,7 +130,7 @@ def prepare_in(folder: Path, run_id: str, settings: Settings) -> None:
         sides = _sides(folder, run)
         for side in sides:
             prepare.order_rows(connection, run, roles, columns_of(connection, side.data), side)
-    if settings.proxy == "text" or is_brought(settings.proxy):
+    if settings.proxy == "text" or is_brought(settings.proxy) or settings.judge is not None:
         tokens.write_tokens(sides, roles, settings.chunk_rows, needed=settings.proxy == "text")
     plan = prepare.fit(sides[0], roles, settings.seed)
     for side in sides:
