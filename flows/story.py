@@ -68,9 +68,10 @@ def publish_run(
 ) -> Result:
     """Ask the gate, apply tags and people's decisions of a flagged run, and write its files."""
     seconds = dict(flagged.seconds)
-    asked = {"gate": gate, "folder": folder, "progress": tell}
+    asked: dict[str, Any] = {"gate": gate, "folder": folder, "progress": tell}
     gated = _timed(seconds, "gate", steps.gate, flagged.store, flagged.run_id, **asked)
-    published = _timed(seconds, "publish", steps.publish, flagged.store, flagged.run_id, out, progress=tell, **guards)
+    asked = {"judged": gated, "progress": tell, **guards}
+    published = _timed(seconds, "publish", steps.publish, flagged.store, flagged.run_id, out, **asked)
     result = replace(
         flagged,
         clean=published.clean,

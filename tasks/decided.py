@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culpa.influence.rows import Rows
+from culpa.tasks.errors import BadInput
 
 __all__ = ["order_of", "peoples"]
 
@@ -22,7 +23,7 @@ def peoples(lines: Lines, classes: Sequence[str], rows: Rows, row_ids: NDArray[A
     labels = rows.labels.copy()
     for line in here:
         if line["new_label"] is not None:
-            labels[place[line["row_id"]]] = _code(line["new_label"], classes)
+            labels[place[line["row_id"]]] = _code(line, classes)
     return {
         "decided": _mask(here, place, "dropped", len(rows)),
         "labels": labels,
@@ -47,5 +48,12 @@ def _mask(lines: Lines, place: dict[str, int], column: str, rows: int) -> NDArra
     return found
 
 
-def _code(label: str, classes: Sequence[str]) -> float:
-    return classes.index(label) if classes else float(label)
+def _code(line: dict[str, Any], classes: Sequence[str]) -> float:
+    label = line["new_label"]
+    try:
+        return classes.index(label) if classes else float(label)
+    except ValueError:
+        needed = f"one of {', '.join(classes[:20])}" if classes else "a number"
+        raise BadInput(
+            f"row {line['row_id']} is relabelled as {label!r}, needed {needed}: decide it again, nothing was judged"
+        ) from None

@@ -13,8 +13,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+
 from culpa.tasks import work
-from culpa.tasks.errors import BadInput
+from culpa.tasks.brought import code_of
+from culpa.tasks.errors import BadInput, Refused
 from culpa.tasks.runs import Run, find_run, records
 from culpa.tasks.settings import Options, Settings
 from culpa.tasks.sql import statement
@@ -47,9 +50,9 @@ class Proposal:
         asked = self.settings.model_dump(
             mode="json", include={"gate", "gate_margin", "judge", "seeds", "seed", "proxy"}
         )
-        judged = [(line["row_id"], line["row_hash"], line["proposed"], line["dropped"], line["new_label"])
-                  for line in self.lines]  # fmt: skip
-        return sha256(json.dumps([asked, judged, self.run.settings], default=str).encode()).hexdigest()[:16]
+        code = [None if name is None else code_of(name) for name in (self.settings.judge, self.settings.proxy)]
+        everything = [asked, code, [list(line.values()) for line in self.lines], self.run.settings]
+        return sha256(json.dumps(everything, default=str).encode()).hexdigest()[:16]
 
 
 def gate(
@@ -74,6 +77,16 @@ def gate(
     return gated
 
 
+def check_judged(connection: duckdb.DuckDBPyConnection, store: Path, run: Run, judged: Gated) -> None:
+    """Refuse a publish whose plan is no longer the one that the gate judged last. Errors: Refused."""
+    last = connection.execute("SELECT plan FROM gates WHERE run_id = ?", [run.run_id]).fetchall()
+    if last != [(judged.plan,)] or _proposal(connection, store, run, judged.gate).plan != judged.plan:
+        raise Refused(
+            f"run {run.run_id} is not published, nothing was written: tags, decisions or the gate's word changed after "
+            "the gate judged; publish it again"
+        )
+
+
 def _propose(store: Path, run_id: str, gate: str | None) -> Proposal:
     with connect(store, read_only=True) as connection:
         run = find_run(connection, run_id)
@@ -81,8 +94,12 @@ def _propose(store: Path, run_id: str, gate: str | None) -> Proposal:
             raise BadInput(
                 f"run {run.run_id} has not been flagged yet: run `culpa flag` or `culpa clean` on its data again"
             )
-        use_current_views(connection)
-        lines = records(connection, statement("proposed"), {"run_id": run.run_id})
+        return _proposal(connection, store, run, gate)
+
+
+def _proposal(connection: duckdb.DuckDBPyConnection, store: Path, run: Run, gate: str | None) -> Proposal:
+    use_current_views(connection)
+    lines = records(connection, statement("proposed"), {"run_id": run.run_id})
     settings = settings_of(store, run)
     return Proposal(run, lines, settings if gate is None else settings.model_copy(update={"gate": gate}))
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from culpa.tasks import manifest
 from culpa.tasks.errors import CulpaError
+from culpa.tasks.gate import check_judged
 from culpa.tasks.guards import Guards, check_guards
 from culpa.tasks.memory import limit_memory
 from culpa.tasks.outputs import Drafts, sweep
@@ -26,6 +27,7 @@ from culpa.tasks.soft_weights import write_weights
 from culpa.tasks.sql import literal
 from culpa.tasks.store import connect, transaction
 from culpa.tasks.work import borrowed
+from culpa.tasks.write_gate import Gated
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,13 @@ def publish(
     max_drop: float | None = None,
     max_drop_per_class: float | None = None,
     memory_limit: str | None = None,
+    judged: Gated | None = None,
     progress: Progress | None = None,
 ) -> Published:
     """Write a flagged run's cleaned data to `out`, quarantine and manifest beside it, and mark the run published.
 
-    Guards left out are the run's own; `out` left out is where it was published before, else SOURCE.cleaned.parquet.
+    `judged` is what the gate said, if it was asked: the plan must still be the one it judged. Guards left out are the
+    run's own; `out` left out is where it was published before, else SOURCE.cleaned.parquet.
     Errors: BadInput (no such run, not flagged, unusable `out` or new label), Refused (a guard), CulpaError (full disk).
     """
     with Drafts() as drafts:
@@ -75,6 +79,8 @@ def publish(
                 run = find_run(connection, run_id)
                 limit_memory(connection, memory_limit, len(run.schema))
                 connection.execute(f"SET temp_directory = {literal(str(spare / 'spilled'))}")
+                if judged is not None:
+                    check_judged(connection, Path(store), run, judged)
                 guards = _guards(run, max_drop, max_drop_per_class)
                 planned = _plan(connection, run, _places(run, out), guards)
                 if not planned.unchanged:

@@ -220,6 +220,7 @@ class Settings(Options):
         answer["rule"] = None if self.rule is None else sha256(_read(self.rule)).hexdigest()
         answer["dataset"] = self.dataset_name
         answer["proxy_code"] = code_of(self.proxy)
+        answer["halved"] = self.halves_reference
         answer["judge_code"] = None if self.judge is None else code_of(self.judge)
         return answer
 

@@ -41,7 +41,7 @@ class Prepared:
     row_ids: NDArray[Any]  # (rows,) of str
     reference: Rows | None  # the trusted rows that scoring may look at: half of them, where a gate judges by the others
     reference_ids: NDArray[Any] | None
-    judging: Rows | None  # the trusted rows that only the gate looks at
+    judging: Rows | None  # the trusted rows that only the gate looks at, but for those that lie among the rows
     classes: tuple[str, ...]  # label texts in code order; empty for regression
     words: tuple[str, ...]  # in token order; empty where no proxy reads
     others: dict[str, Rows]  # the other sets of reference rows, by name
@@ -135,7 +135,7 @@ def prepare_in(folder: Path, run_id: str, settings: Settings) -> None:
     plan = prepare.fit(sides[0], roles, settings.seed)
     for side in sides:
         prepare.write_features(side, plan, roles, settings.chunk_rows)
-    known = {"classes": run.classes, "sides": [side.name for side in sides], "halved": settings.halves_reference}
+    known = {"classes": run.classes, "sides": [side.name for side in sides], "halved": bool(run.settings.get("halved"))}
     (folder / RUN).write_text(json.dumps(known), encoding="utf-8")
 
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from culpa.influence.gate import (
     FEWEST,
-    Judge,
     Proof,
     Trial,
     choosing_and_judging,
@@ -17,6 +16,7 @@ from culpa.influence.gate import (
     prove,
     small_to_large,
 )
+from culpa.influence.gate.verdict import RULE
 from culpa.influence.proxies import fit_proxy, proxy_names
 from culpa.influence.rows import Rows
 from culpa.influence.scoring import main_proxy
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["prove_plan"]
 
 MOST_JUDGES = 10_000  # reference rows in each half: more narrow the interval no further than matters
-SLOW_ROUNDS, SLOW_SEEDS = (0.5, 1.0), 2  # for judges that take long to train
+SLOW_ROUNDS, SLOW_SEEDS = (0.5, 1.0), 3  # for judges that take long to train
 QUICK = ("linear", "forest", "neighbors")
 ANOTHER = {True: "sklearn.ensemble:RandomForestClassifier", False: "sklearn.ensemble:RandomForestRegressor"}
 Tell = Callable[[str, float], None]
@@ -63,10 +63,11 @@ def prove_plan(gated: Gated, proposal: "Proposal", prepared: Prepared, tell: Tel
             told=lambda done: tell("judge the cleaning", done),
             **({} if quick else {"rounds": SLOW_ROUNDS}),
         )
-        others = _another(trials, proof, judge, prepared, settings)
     except ValueError as error:
         raise BadInput(f"the judge {judge.name} cannot be trained on these rows: {error}") from error
-    return _gated(replace(gated, judge=judge.name), proposal, proof, others)
+    others = _another(trials, proof, prepared, settings)
+    gated = replace(gated, judge=judge.name, trusted=not any(len(trial.doubted) for trial in trials))
+    return _gated(gated, proposal, proof, others)
 
 
 def _main(prepared: Prepared, settings: "Settings") -> str:
@@ -107,16 +108,28 @@ def _most(rows: Rows) -> Rows:
 
 
 def _another(
-    trials: list[Trial], proof: Proof, judge: Judge, prepared: Prepared, settings: "Settings"
+    trials: list[Trial], proof: Proof, prepared: Prepared, settings: "Settings"
 ) -> dict[str, Mapping[str, Sequence[Any]]]:
-    """What the removals do for a model of another kind: judge -> comparison -> effects."""
+    """What the removals do for a model of another kind: judge -> comparison -> effects; none if it cannot learn."""
     if not proof.stop:
         return {}
     name = ANOTHER[bool(prepared.rows.classes)]
     if settings.judge:  # then the proxy is the other one
         name = _main(prepared, settings)
     other = judge_of(name, options=proxy_options(prepared, settings))
-    return {other.name: small_to_large(trials, other, proof.stop, seeds=2, seed=settings.seed)}
+    try:
+        return {other.name: small_to_large(trials, other, proof.stop, seeds=SLOW_SEEDS, seed=settings.seed)}
+    except ValueError:  # it informs, and no proof hangs on it
+        return {}
+
+
+def _among(proposal: "Proposal") -> str:
+    """A word of caution where judges lie among the rows."""
+    among = sum(bool(line["is_reference"]) for line in proposal.lines)
+    said = (
+        f" {among:,} of the rows are reference rows themselves: the gate's models never learn from them, flagging did."
+    )
+    return said if among else ""
 
 
 def _too_few(rows: int) -> str:
@@ -136,15 +149,15 @@ def _gated(gated: Gated, proposal: "Proposal", proof: Proof, others: dict[str, A
     allowed = round(proof.share * len(removals))
     why = "beyond the stopping point" if proof.verdict.passed else f"refused, {proof.verdict.verdict}"
     effects = [
-        *_effects(proof.effects, gated.judge, on),
-        *_effects(proof.blurred, gated.judge, "all rows"),
-        *(line for judge, found in others.items() for line in _effects(found, judge, on)),
+        *_effects(_told(proof.effects, proposal), gated.judge, on),
+        *_effects(_told(proof.blurred, proposal), gated.judge, "all rows"),
+        *(line for judge, found in others.items() for line in _effects(_told(found, proposal), judge, on)),
     ]
     return replace(
         gated,
         passed=proof.verdict.passed,
         verdict=proof.verdict.verdict,
-        reason=proof.verdict.reason,
+        reason=proof.verdict.reason + _among(proposal),
         margin=proof.margin,
         allowed=allowed,
         detail={"shares": proof.shares, "stop": proof.stop, "share": proof.share},
@@ -152,6 +165,12 @@ def _gated(gated: Gated, proposal: "Proposal", proof: Proof, others: dict[str, A
         gate_curve=_curve(proof, len(removals)),
         held_back=[{"row_id": row, "reason": f"held back by the gate: {why}"} for row in removals[allowed:]],
     )
+
+
+def _told(found: Mapping[str, Sequence[Any]], proposal: "Proposal") -> Mapping[str, Sequence[Any]]:
+    """Without the comparison with people's decisions where nobody decided: it is that with all rows."""
+    decided = any(line["decided"] for line in proposal.lines)
+    return found if decided else {name: effects for name, effects in found.items() if name != RULE}
 
 
 def _effects(found: Mapping[str, Sequence[Any]], judge: str, on: str) -> list[dict[str, Any]]:

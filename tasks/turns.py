@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from culpa.influence.assess import score_rows
 from culpa.influence.folds import assign_folds
 from culpa.influence.gate import Trial
+from culpa.influence.rows import Rows
 from culpa.tasks.decided import peoples
-from culpa.tasks.ruling import is_faithful, rows_of, ruling
+from culpa.tasks.ruling import rows_of, ruling
 from culpa.tasks.score import write_scores
 from culpa.tasks.store import connect
 from culpa.tasks.train import Prepared, fit, proxy_options
@@ -78,10 +79,15 @@ def _removals(part: Prepared, proposal: "Proposal", stored: pa.Table) -> NDArray
     write_scores(scored, part, folder)
     mine = stored.take(pc.index_in(pa.array(part.row_ids, pa.string()), value_set=stored["row_id"].combine_chunks()))
     alone = replace(proposal.run, row_count=len(mine), unlabelled_count=0, reference_fingerprint=None)
-    with ruling(folder, alone, mine, settings, faithful=is_faithful(part.folder)) as found:
+    with ruling(folder, alone, mine, settings, faithful=_was_faithful(proposal)) as found:
         droppable = np.isin(part.row_ids.astype(str), list(found.rows_that("droppable")))
     surest = np.argsort(-scored.scores["probability_wrong"], kind="stable")
     return surest[droppable[surest]]
+
+
+def _was_faithful(proposal: "Proposal") -> bool:
+    """What the run's own rule went by."""
+    return bool((proposal.run.report or {}).get("faithfulness", {}).get("faithful", True))
 
 
 def _trial(
@@ -92,11 +98,21 @@ def _trial(
     decided = {line["row_id"] for line in proposal.lines if line["decided"]}
     open_to_rule = ~np.isin(part.row_ids.astype(str), list(decided)) & ~found["absent"]
     choosing = assign_folds(judges.rows, 2) == 0
+    mended, stays, doubted = _mended(proposal, judges, decided, doubted)
     return Trial(
         rows=part.rows,
         order=removals[open_to_rule[removals]],
         **found,
-        choosing=judges.rows.take(choosing & ~doubted),
-        judging=judges.rows.take(~choosing),
-        doubted=doubted[~choosing],
+        choosing=mended.take(choosing & ~doubted & stays),
+        judging=mended.take(~choosing & stays),
+        doubted=doubted[~choosing & stays],
     )
+
+
+def _mended(
+    proposal: "Proposal", judges: Prepared, decided: set[str], doubted: NDArray[np.bool_]
+) -> tuple[Rows, NDArray[np.bool_], NDArray[np.bool_]]:
+    """The judges under the labels that people gave them, who stays among them, and whom nobody confirmed. (rows,)."""
+    found = peoples(proposal.lines, proposal.run.classes, judges.rows, judges.row_ids)
+    confirmed = np.isin(judges.row_ids.astype(str), list(decided))
+    return replace(judges.rows, labels=found["labels"]), ~found["decided"], doubted & ~confirmed

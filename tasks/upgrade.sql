@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS gates (              -- what the gate said of a run's
     plan VARCHAR NOT NULL,              -- what was judged: tags, decisions and the gate's settings as one hash
     gate VARCHAR NOT NULL CHECK (gate IN ('better', 'not-worse', 'off')),
     passed BOOLEAN NOT NULL,
-    verdict VARCHAR NOT NULL,           -- better, not worse, worse, not shown, nothing to judge, not judged
+    verdict VARCHAR NOT NULL,           -- better, not worse, worse, not shown, nothing to drop, not judged
     reason VARCHAR NOT NULL,            -- one paragraph for people
     trusted BOOLEAN NOT NULL,           -- whether trusted rows judged
     judge VARCHAR NOT NULL,             -- the model that was trained again
@@ -54,7 +54,7 @@ CREATE TABLE IF NOT EXISTS gates (              -- what the gate said of a run's
 
 CREATE TABLE IF NOT EXISTS gate_effects (       -- paired differences on the judging rows, positive = the first is better
     run_id VARCHAR NOT NULL,
-    comparison VARCHAR NOT NULL,        -- cleaned less all, cleaned less random, random less all
+    comparison VARCHAR NOT NULL,        -- cleaned less all, less decisions alone, less random; random less all
     judged_on VARCHAR NOT NULL,         -- reference rows; without trusted ones: agreeing rows, all rows
     judge VARCHAR NOT NULL,
     metric VARCHAR NOT NULL,            -- log_loss, accuracy, macro_f1; regression: rmse, mae

@@ -1,8 +1,8 @@
 """What is trained on what: all rows, the cleaned ones after each round, and a draw at random beside each of them.
 
-Every training leaves out another tenth of the rows, the same one in all arms, so that paired differences also know how
-much another draw of the training rows would have changed. Random drops take as many rows of each class as the cleaning
-does, from the rows that people did not drop.
+Every training leaves out another tenth of the rows, the same one in all arms, so that no effect hangs on a few rows of
+the training. People's decisions hold in all arms but that of all rows. Random drops take as many rows of each class as
+the rule does, from the rows that people did not drop.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ class Arms:
 
 
 def train_arms(trial: Trial, judge: Judge, shares: Sequence[float], *, seeds: int, seed: int, told: Told) -> Arms:
-    """Train the judge on every arm for every seed; `shares` of the rule's removals, nought not among them."""
+    """Train the judge on every arm for every seed; `shares` of the rule's removals."""
     reference = _together(trial.choosing, trial.judging)
     fold = assign_folds(trial.rows, max(LEFT_OUT, seeds))
     done, steps = 0, seeds * (1 + 2 * len(shares))
@@ -53,12 +53,12 @@ def train_arms(trial: Trial, judge: Judge, shares: Sequence[float], *, seeds: in
     def arm(rows: Rows, keeps: Callable[[int], NDArray[np.bool_]]) -> Array:
         return np.stack([outcomes(rows, keeps(number), number) for number in range(seeds)])
 
-    every = trial.everybody()
+    every, decided = trial.everybody(), trial.cleaned(0.0)
     stays = [trial.cleaned(share) for share in shares]
     return Arms(
         everything=arm(trial.rows, lambda number: every),
         cleaned=np.stack([arm(trial.relabelled(), partial(_same, keep)) for keep in stays]),
-        random=np.stack([arm(trial.rows, partial(_drawn, trial.rows, keep, every, seed)) for keep in stays]),
+        random=np.stack([arm(trial.relabelled(), partial(_drawn, trial.rows, keep, decided, seed)) for keep in stays]),
     )
 
 

@@ -90,13 +90,17 @@ def _over_seeds(
 
 
 def _draws(rows: int, seeds: int, seed: int) -> tuple[Array, Array]:
-    """Weights of rows (1 + draws, rows) and seeds (1 + draws, seeds), each draw summing to 1; the first is even."""
+    """Weights of rows (1 + draws, rows) and seeds (1 + draws, seeds), each draw summing to 1; the first is even.
+
+    Few seeds drawn again vary too little, by (seeds - 1) / seeds of their variance: they are stretched by as much.
+    """
     generator = np.random.default_rng(seed)
     drawn = [
         np.vstack([np.full(count, 1.0), generator.multinomial(count, np.full(count, 1 / count), DRAWS)]) / count
         for count in (rows, seeds)
     ]
-    return drawn[0], drawn[1]
+    stretched = 1 / seeds + (drawn[1] - 1 / seeds) * np.sqrt(seeds / max(seeds - 1, 1))
+    return drawn[0], stretched
 
 
 def _log_loss(outcomes: Array, labels: NDArray[Any], classes: int, weights: Array) -> Array:

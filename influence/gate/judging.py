@@ -9,7 +9,7 @@ from culpa.influence.gate.arms import Arms, train_arms
 from culpa.influence.gate.effects import Effect, Sides, compare
 from culpa.influence.gate.judge import Judge
 from culpa.influence.gate.trial import Trial
-from culpa.influence.gate.verdict import ALL, RANDOM, RANDOM_LESS_ALL
+from culpa.influence.gate.verdict import ALL, RANDOM, RANDOM_LESS_ALL, RULE
 
 __all__ = ["Effects", "doubted", "judge_arms", "small_to_large"]
 
@@ -24,8 +24,8 @@ def small_to_large(trials: Sequence[Trial], judge: Judge, share: float, *, seeds
     Source: Khaddaj et al. 2025, for flags that a small model finds and a large one is trained without.
     """
     some = [trial.sampled(SAMPLE) for trial in trials]
-    arms = [train_arms(trial, judge, (share,), seeds=seeds, seed=seed, told=lambda done: None) for trial in some]
-    return judge_arms(some, arms, 0, seed)[0]
+    arms = [train_arms(trial, judge, (0.0, share), seeds=seeds, seed=seed, told=lambda done: None) for trial in some]
+    return judge_arms(some, arms, 1, seed)[0]
 
 
 def doubted(trial: Trial) -> NDArray[np.bool_]:
@@ -37,6 +37,7 @@ def judge_arms(trials: Sequence[Trial], arms: Sequence[Arms], stop: int, seed: i
     """Every comparison on the judging rows that count, and on all of them where some do not."""
     doubts = np.concatenate([doubted(trial) for trial in trials])
     sides = {
+        RULE: _sides(trials, [one.cleaned[stop] for one in arms], [one.cleaned[0] for one in arms]),
         ALL: _sides(trials, [one.cleaned[stop] for one in arms], [one.everything for one in arms]),
         RANDOM: _sides(trials, [one.cleaned[stop] for one in arms], [one.random[stop] for one in arms]),
         RANDOM_LESS_ALL: _sides(trials, [one.random[stop] for one in arms], [one.everything for one in arms]),

@@ -13,7 +13,7 @@ from culpa.influence.gate.judge import Judge
 from culpa.influence.gate.judging import Effects, doubted, judge_arms
 from culpa.influence.gate.stopping import Curve, choose_stop
 from culpa.influence.gate.trial import Trial
-from culpa.influence.gate.verdict import ALL, Judged, Verdict, reach, stay
+from culpa.influence.gate.verdict import RULE, Judged, Verdict, reach, stay
 
 __all__ = ["FEWEST", "ROUNDS", "Proof", "judges_of", "prove"]
 
@@ -85,7 +85,7 @@ def judges_of(trials: Sequence[Trial]) -> tuple[int, int]:
 def _judged(trials: Sequence[Trial], effects: Effects, blurred: Effects) -> Judged:
     doubts = np.concatenate([doubted(trial) for trial in trials])
     trusted = not any(len(trial.doubted) for trial in trials)
-    return Judged(effects, blurred.get(ALL, []), int((~doubts).sum()), trusted, int(doubts.sum()))
+    return Judged(effects, blurred.get(RULE, []), int((~doubts).sum()), trusted, int(doubts.sum()))
 
 
 def _part(told: Told, place: int, parts: int) -> Told:

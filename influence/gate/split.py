@@ -1,5 +1,7 @@
 """Two halves of the reference rows: one may be looked at while cleaning, the other judges the result."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,5 +21,6 @@ def choosing_and_judging(reference: Rows) -> tuple[NDArray[np.bool_], NDArray[np
     everybody = np.ones(len(reference), np.bool_)
     if len(reference) < FEWEST:
         return everybody, ~everybody
-    choosing = assign_folds(reference, 2) == 0
+    alike = np.unique(reference.features, axis=0, return_inverse=True)[1].reshape(-1)
+    choosing = assign_folds(replace(reference, groups=alike.astype(np.int64)), 2) == 0
     return choosing, ~choosing

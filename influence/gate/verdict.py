@@ -8,7 +8,8 @@
     not shown   none of these: too few rows judged
 
 Without trusted rows the first two are said of rows whose labels agree with the run's own scores; and accuracy on
-all judged rows, whose wrong labels blur it but do not turn it round, must not be worse by more than the margin.
+all judged rows, whose wrong labels blur it but do not turn it round, must not be worse by more than .005. What people
+decided is published whatever the gate says, so the rule's rows are judged against people's decisions alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,9 +18,10 @@ from typing import Literal
 
 from culpa.influence.gate.effects import Effect
 
-__all__ = ["ALL", "RANDOM", "RANDOM_LESS_ALL", "Judged", "Verdict", "reach", "stay"]
+__all__ = ["ALL", "RANDOM", "RANDOM_LESS_ALL", "RULE", "Judged", "Verdict", "reach", "stay"]
 
-ALL, RANDOM, RANDOM_LESS_ALL = "cleaned less all", "cleaned less random", "random less all"
+RULE, ALL = "cleaned less decisions alone", "cleaned less all"  # the rule's own work, and that of rule and people
+RANDOM, RANDOM_LESS_ALL = "cleaned less random", "random less all"
 Gate = Literal["better", "not-worse", "off"]
 PASSES = {"better": ("better",), "not-worse": ("better", "not worse")}
 
@@ -53,13 +55,13 @@ def reach(judged: Judged, *, gate: Gate, margin: float, removed: int) -> Verdict
 
 def stay(judged: Judged, *, gate: Gate, margin: float, removed: int) -> Verdict:
     """The verdict where the choosing rows let nothing go: refused if all removals together are worse by the margin."""
-    worse = judged.effects[ALL][0].high < -margin
+    worse = judged.effects[RULE][0].high < -margin
     passed = gate == "off" or not worse
     said = [
         f"Of the {removed:,} rows that the rule would drop, dropping none did as well as dropping any, within one "
         "standard error, on the reference rows that choose: nothing is dropped but what people decided. On the rows "
         "that judge, dropping all of them would have done this:",
-        *(_sentence(one) for one in judged.effects[ALL]),
+        *(_sentence(one) for one in judged.effects[RULE]),
         *([REFUSED.format(gate=gate)] if not passed else []),
     ]
     return Verdict(passed, "worse" if worse else "nothing to drop", " ".join(said))
@@ -71,7 +73,7 @@ REFUSED = (
 
 
 def _word(judged: Judged, margin: float) -> str:
-    against_all, against_random = judged.effects[ALL], judged.effects[RANDOM]
+    against_all, against_random = judged.effects[RULE], judged.effects[RANDOM]
     loss = against_all[0]
     if loss.high < 0 or any(one.high < 0 for one in against_all[1:]) or _blurred_worse(judged):
         return "worse"
@@ -93,7 +95,7 @@ def _reason(judged: Judged, word: str, gate: Gate, margin: float, removed: int, 
     said = [
         f"Trained without the {removed:,} rows that the rule drops, the model was judged on {whom} that the cleaning "
         "had not seen.",
-        *(_sentence(one) for one in judged.effects[ALL]),
+        *(_sentence(one) for one in judged.effects[RULE]),
         f"Against as many rows of each class dropped at random, {_name(control)} is {_better(control)}.",
         *(
             f"On all judged rows, wrong labels among them, {_name(one)} is {_better(one)}."

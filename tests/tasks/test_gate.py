@@ -10,6 +10,9 @@ import pytest
 from culpa.flows import plain
 from culpa.flows.command import answer
 from culpa.tasks.decide import decide
+from culpa.tasks.errors import BadInput, Refused
+from culpa.tasks.gate import gate
+from culpa.tasks.publish import publish
 from culpa.tasks.runs import query
 from culpa.tasks.store import connect
 
@@ -133,6 +136,48 @@ def test_a_users_own_model_judges_on_a_file_of_theirs(here: Path) -> None:
     assert {row["judge"] for row in query(Path("culpa.duckdb"), "SELECT judge FROM gate_effects").to_pylist()} == {
         judge, "linear",
     }  # fmt: skip
+
+
+def test_a_later_publish_is_judged_on_the_users_file_again(here: Path) -> None:
+    blobs(300, 3).to_parquet("mine.parquet", index=False)
+    first = plain.clean("train.parquet", **QUICK, reference="trusted.parquet", judge_on="mine.parquet")
+    before = (gates("choosing_rows"), gates("judging_rows"))
+    row = query(Path("culpa.duckdb"), "SELECT row_id FROM flagged LIMIT 1").to_pylist()[0]["row_id"]
+    decide(Path("culpa.duckdb"), [row], "keep", by="ada")
+    plain.publish(first.run_id)
+    assert (gates("choosing_rows"), gates("judging_rows")) == before == (200, 300)
+
+
+def test_a_decision_between_gate_and_publish_stops_the_publish(tail: Path) -> None:
+    options = {**QUICK, "rule": "bad.sql", "reference": "trusted.parquet", "max_drop_per_class": 1.0}
+    run = plain.flag("train.parquet", **options).run_id
+    judged = gate(Path("culpa.duckdb"), run)
+    row = query(Path("culpa.duckdb"), "SELECT row_id FROM held_back LIMIT 1").to_pylist()[0]["row_id"]
+    decide(Path("culpa.duckdb"), [row], "drop", by="ada")
+    with pytest.raises(Refused, match="changed after the gate judged"):
+        publish(Path("culpa.duckdb"), run, Path("out.parquet"), judged=judged)
+    assert not Path("out.parquet").exists()
+
+
+def test_the_rule_is_not_blamed_for_what_people_decide(here: Path) -> None:
+    """People drop right rows: the gate weighs what the rule adds to that."""
+    first = plain.clean("train.parquet", **QUICK, reference="trusted.parquet")
+    kept = pd.read_parquet("train.cleaned.parquet")["id"].head(120)
+    decide(Path("culpa.duckdb"), list(kept), "drop", by="ada")
+    again = plain.publish(first.run_id, max_drop=1.0, max_drop_per_class=1.0)
+    assert again.refused is None
+    comparisons = query(Path("culpa.duckdb"), "SELECT DISTINCT comparison FROM gate_effects").to_pylist()
+    assert {"comparison": "cleaned less decisions alone"} in comparisons
+
+
+def test_an_impossible_label_written_in_sql_is_named(here: Path) -> None:
+    first = plain.clean("train.parquet", **QUICK, reference="trusted.parquet")
+    with connect(Path("culpa.duckdb")) as connection:
+        connection.execute(
+            "INSERT INTO decisions (row_id, decision, new_label, reviewed_by) VALUES ('1-7', 'relabel', 'cat', 'ada')"
+        )
+    with pytest.raises(BadInput, match="row 1-7 is relabelled as 'cat'"):
+        plain.publish(first.run_id)
 
 
 def test_a_plan_is_judged_once_and_again_after_a_decision(here: Path) -> None:
