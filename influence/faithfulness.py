@@ -2,10 +2,10 @@
 
 Predicted is the sum of the rows' influences, real the rise of the mean reference loss after training without them. The
 removals are spread evenly over the sorted influences, the most harmful and the most helpful rows among them: single
-rows where training again is exact (linear, neighbors), for the others runs of neighbouring rows, a fiftieth of all,
-because the chance in their training drowns what one row does. With many rows the linear proxy's optimum is too coarse
-for one row of a mean of 100,000, so there runs of a five-thousandth are removed. The rows about to be dropped are left
-out all together as well, where single influences need not add up.
+rows where training again is exact (linear with the exact curvature, neighbors), for the others runs of neighbouring
+rows, a fiftieth of all, because the chance in their training drowns what one row does. With many rows the linear
+proxy's optimum is too coarse for one row of a mean of 100,000, so there runs of a five-thousandth are removed. The rows
+about to be dropped are left out all together as well, where single influences need not add up.
 
 Influence is called faithful unless retraining shows the opposite: the upper end of the 95 % interval of the rank
 correlation (bootstrap over the removals) reaches .5. Few removals give wide intervals, and so the benefit of the doubt.
@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from culpa.influence.agreement import LEAST_REMOVALS, Agreement, agreement
 from culpa.influence.groups import leave_groups_out
 from culpa.influence.held_out import HeldOut, TooFew, hold_out
+from culpa.influence.linear import FittedLinear
+from culpa.influence.proxy import Fitted
 from culpa.influence.rows import Rows
 from culpa.influence.scoring import main_proxy
 from culpa.influence.training import Progress, Trained
@@ -123,7 +125,8 @@ def _removals(
 ) -> list[Removal]:
     """The removals, done in turn; those that would leave a class without rows are left away."""
     inside = np.flatnonzero(beside.trained.keep)
-    size = max(1, len(inside) // (SHARE_OF_ROUNDING if name in EXACT else SHARE_OF_CHANCE))
+    exact = name in EXACT and not _is_approximate(beside.trained.fitted[name])
+    size = max(1, len(inside) // (SHARE_OF_ROUNDING if exact else SHARE_OF_CHANCE))
     kind = "row" if size == 1 else "subset"
     drawn = [(kind, inside[run]) for run in draw_runs(influence[inside], REMOVALS, size)]
     gone = np.flatnonzero(dropped & beside.trained.keep)
@@ -142,3 +145,8 @@ def _removals(
         for (kind, chosen), rise in zip(drawn, real, strict=True)
         if not np.isnan(rise)
     ]
+
+
+def _is_approximate(fitted: Fitted) -> bool:
+    """Whether a linear proxy is too large for its exact curvature, and its optimum found up to three digits alone."""
+    return isinstance(fitted, FittedLinear) and fitted.curvature.form != "exact"
