@@ -28,7 +28,7 @@ demo: .venv/installed
 	@$(BIN)/python -m culpa.flows.demo
 
 test: .venv/installed
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 # For the tests of the report in a real browser, which are skipped without one.
 browser:

@@ -16,6 +16,14 @@ os.environ.pop("PREFECT_API_URL", None)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small matrices: two threads wait for each other longer than they work
 
 
+LONGEST = ("test_readme", "flows/", "test_methods")  # files that one process works on for minutes: they start first
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let no process begin the longest file when the others are done."""
+    items.sort(key=lambda item: not any(name in item.nodeid for name in LONGEST))
+
+
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
     """A server of the tests' own, started once; flow runs end at once instead of waiting for their heartbeat."""
