@@ -7,10 +7,11 @@ SELECT * FROM runs
 WHERE flagged_at IS NOT NULL
 QUALIFY row_number() OVER (PARTITION BY dataset ORDER BY flagged_at DESC, created_at DESC, run_id) = 1;
 
--- The reference rows that judge a run: those of its first set.
+-- The reference rows that score a run: those of its first set, of which the gate may put half aside; the set `judging`
+-- scores nothing.
 CREATE OR REPLACE VIEW judges AS
 SELECT f.* FROM reference_rows f JOIN runs u ON u.run_id = f.run_id
-WHERE f.reference = coalesce(u.reference_sets->0->>'name', 'trusted');
+WHERE f.reference = coalesce(u.reference_sets->0->>'name', 'trusted') AND f.reference <> 'judging';
 
 -- Decisions with the row's data set and content filled in where the reviewer left them out in plain SQL:
 -- the row as it stood in the last run flagged by reviewed_at, else in the first one after it.

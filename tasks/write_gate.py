@@ -57,13 +57,6 @@ class Gated:
             seeds=settings.seeds,
         )
 
-    def effect(self, metric: str) -> dict[str, Any] | None:
-        """What the cleaning did to one metric against all rows; None where it was not measured."""
-        found = [
-            one for one in self.gate_effects if one["comparison"] == "cleaned less all" and one["metric"] == metric
-        ]
-        return found[0] if found else None
-
 
 def write_gate(store: Path, gated: Gated) -> None:
     """Replace what the store says of the run's gate, in one transaction."""

@@ -54,6 +54,7 @@ class _Linear:
     name = "linear"
 
     def outcomes(self, rows: Rows, keep: Mask, reference: Rows, *, seed: int) -> Array:
+        """By the optimum on the kept rows, from the weights before."""
         return self.before.over(rows).predict_without(keep, reference)
 
 
@@ -66,6 +67,7 @@ class _Proxy:
     options: ProxyOptions | None
 
     def outcomes(self, rows: Rows, keep: Mask, reference: Rows, *, seed: int) -> Array:
+        """By the proxy fitted again, or with the reference rows riding along where it cannot be asked of others."""
         fit: dict[str, Any] = {"seed": seed, "before": self.before, "options": self.options}
         if self.name in ("forest", "neighbors"):
             part = rows.take(keep)
@@ -82,6 +84,7 @@ class _Brought:
     options: ProxyOptions | None
 
     def outcomes(self, rows: Rows, keep: Mask, reference: Rows, *, seed: int) -> Array:
+        """By one training of the user's own model."""
         factory = load_factory(self.name)
 
         def make(seed: int) -> Any:
