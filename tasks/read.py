@@ -20,9 +20,10 @@ from culpa.tasks.memory import limit_memory
 from culpa.tasks.nearest import nearest
 from culpa.tasks.profiles import Profile, columns_of, measure
 from culpa.tasks.reference import Reference, mark_reference_rows, read_reference
+from culpa.tasks.reference_sets import JUDGING
 from culpa.tasks.remarks import Remark
 from culpa.tasks.roles import Column
-from culpa.tasks.settings import JUDGING, Settings
+from culpa.tasks.settings import Settings
 from culpa.tasks.sources import Source, open_source
 from culpa.tasks.staging import load
 

@@ -16,11 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from culpa.influence.proxies import proxy_names
 from culpa.tasks.brought import code_of
 from culpa.tasks.errors import BadInput
+from culpa.tasks.reference_sets import JUDGING, reference_sets
 
 Task = Literal["auto", "classification", "regression"]
 Gate = Literal["better", "not-worse", "off"]
-TRUSTED = "trusted"  # a set of reference rows that has no other name
-JUDGING = "judging"  # the set that only the gate looks at
 
 _PLACES = {"source", "table", "reference", "store", "out", "chunk_rows", "memory_limit", "cache", "report", "judge_on"}
 _GUARDS = {"max_drop", "max_drop_per_class"}  # they refuse to publish an answer, and do not change it
@@ -223,23 +222,6 @@ class Settings(Options):
         answer["halved"] = self.halves_reference
         answer["judge_code"] = None if self.judge is None else code_of(self.judge)
         return answer
-
-
-def reference_sets(given: Sequence[str]) -> dict[str, Path]:
-    """Sets of reference rows by name; a file without a name is called `trusted`. Errors: ValueError for a name twice.
-
-    >>> reference_sets(["good=a.parquet", "trigger=b.parquet"])["trigger"].name
-    'b.parquet'
-    """
-    found: dict[str, Path] = {}
-    for text in given:
-        name, named, path = text.partition("=")
-        if not (named and name.isidentifier()) or Path(text).exists():
-            name, path = TRUSTED, text
-        if name in found:
-            raise ValueError(f"two sets of reference rows are called {name!r}: give each a name, NAME=FILE")
-        found[name] = Path(path)
-    return found
 
 
 def read_settings(source: Source, **options: object) -> Settings:

@@ -21,8 +21,9 @@ from culpa.tasks.errors import BadInput
 from culpa.tasks.memory import limit_memory
 from culpa.tasks.prepare import Part
 from culpa.tasks.profiles import columns_of
+from culpa.tasks.reference_sets import JUDGING
 from culpa.tasks.runs import Run, find_run
-from culpa.tasks.settings import JUDGING, Settings
+from culpa.tasks.settings import Settings
 from culpa.tasks.store import connect
 
 if TYPE_CHECKING:

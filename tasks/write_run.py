@@ -13,8 +13,9 @@ from culpa.tasks.fingerprint import versions
 from culpa.tasks.memory import limit_memory
 from culpa.tasks.read import Input
 from culpa.tasks.reference import Reference
+from culpa.tasks.reference_sets import JUDGING
 from culpa.tasks.remarks import messages
-from culpa.tasks.settings import JUDGING, Settings
+from culpa.tasks.settings import Settings
 from culpa.tasks.sql import filled, literal, quoted
 from culpa.tasks.staging import FILE
 from culpa.tasks.store import connect, transaction
