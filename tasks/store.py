@@ -19,7 +19,7 @@ from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.outputs import draft_of, sweep
 from culpa.tasks.sql import statement
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 STORAGE_VERSION = "v1.5.0"  # the oldest DuckDB whose tools open the file
 
 

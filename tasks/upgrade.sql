@@ -1,5 +1,6 @@
 -- What a store of an older version lacks; each statement may run again. Version 2 brought evidence in words, the learning of
--- each row, and influence on several sets of reference rows; version 3 the proof: gate, calibration and faithfulness.
+-- each row, and influence on several sets of reference rows; version 3 the proof: gate, calibration and faithfulness; version 4
+-- batches that come onto a data set, their drift, files that were noticed, and rows whose data stay outside.
 ALTER TABLE evidence ADD COLUMN IF NOT EXISTS word VARCHAR;
 ALTER TABLE evidence ALTER COLUMN other_row_id DROP NOT NULL;
 
@@ -98,4 +99,30 @@ CREATE TABLE IF NOT EXISTS faithfulness (       -- removals foretold, and done
     row_id VARCHAR                      -- where it is a single row
 );
 
-UPDATE meta SET schema_version = 3;
+ALTER TABLE runs ADD COLUMN IF NOT EXISTS onto VARCHAR;                       -- of a batch: the full run that it came onto
+ALTER TABLE runs ADD COLUMN IF NOT EXISTS keeps_data BOOLEAN DEFAULT true;    -- false: only ids, hashes and scores lie here
+ALTER TABLE decisions ALTER COLUMN reviewed_by SET DEFAULT coalesce(getvariable('reviewer')::VARCHAR, current_user);
+
+CREATE TABLE IF NOT EXISTS drifts (             -- where a batch differs from what its data set was so far
+    run_id VARCHAR NOT NULL,
+    source VARCHAR NOT NULL,            -- the batch's file, or the value of the column that names sources
+    what VARCHAR NOT NULL,              -- suspicion, or a confusion such as `cat -> dog`
+    rows BIGINT NOT NULL,               -- rows of the batch that were compared
+    expected DOUBLE,                    -- of the data set so far,
+    found DOUBLE,                       -- and of the batch
+    statistic DOUBLE,
+    p_value DOUBLE,
+    since TIMESTAMP NOT NULL            -- when the first of the source's latest drifting batches came
+);
+
+CREATE TABLE IF NOT EXISTS arrivals (           -- files that a watched folder was seen to hold, once each
+    folder VARCHAR NOT NULL,
+    file VARCHAR NOT NULL,              -- its path within the folder
+    bytes BIGINT NOT NULL,
+    modified_at TIMESTAMP NOT NULL,
+    checksum VARCHAR NOT NULL,
+    noticed_at TIMESTAMP NOT NULL,
+    run_id VARCHAR                      -- the run that took it in; NULL: not yet
+);
+
+UPDATE meta SET schema_version = 4;
