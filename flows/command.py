@@ -31,6 +31,10 @@ COMMANDS = (
 )
 for command in COMMANDS:
     app.command(command)
+reviewing = App(name="review", help="Look at the flagged rows in a page, or carry them to people as files.")
+storing = App(name="store", help="Check a store, forget old scores, back it up.")
+app.command(reviewing)
+app.command(storing)
 
 
 def main(words: Sequence[str] | None = None) -> None:
