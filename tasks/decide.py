@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from culpa.tasks.errors import BadInput
+from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.row_names import nearest_rows
 from culpa.tasks.sql import statement
 from culpa.tasks.store import transaction
@@ -29,6 +29,19 @@ class Decided:
 
     rows: int
     by_decision: dict[str, int]
+    last_id: int  # the number of the last of them
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a person had before them when they decided on a row."""
+
+    decision_id: int  # the last decision on the row; 0: none
+    row_hash: str
+
+
+class Overtaken(CulpaError):
+    """The row was decided on, or its content changed, after the person had looked."""
 
 
 def decide(
@@ -40,16 +53,19 @@ def decide(
     by: str,
     note: str | None = None,
     dataset: str | None = None,
+    seen: Seen | None = None,
 ) -> Decided:
     """Add one decision, the same for every row of `row_ids`, about their content in the latest flagged run.
 
     Errors: BadInput for unknown rows (with the nearest ids), an unknown decision, a missing or impossible new label,
-    reference rows, and ids that lie in several data sets; nothing is written then.
+    reference rows, and ids that lie in several data sets; Overtaken if `seen` is no longer so. Nothing is written then.
     """
     rows = [str(row) for row in row_ids]
     count = len(rows)
     columns = [range(1, count + 1), rows, [decision] * count, [new_label] * count, [by] * count, [note] * count]
-    return _append(store, pa.table(list(map(pa.array, columns, PROPOSALS.types)), schema=PROPOSALS), dataset, "row")
+    return _append(
+        store, pa.table(list(map(pa.array, columns, PROPOSALS.types)), schema=PROPOSALS), dataset, "row", seen
+    )
 
 
 def decide_from_csv(store: Path, path: Path, *, by: str | None = None, dataset: str | None = None) -> Decided:
@@ -90,7 +106,7 @@ def _check_columns(path: Path, columns: list[str]) -> None:
         )
 
 
-def _append(store: Path, proposals: pa.Table, dataset: str | None, what: str) -> Decided:
+def _append(store: Path, proposals: pa.Table, dataset: str | None, what: str, seen: Seen | None = None) -> Decided:
     _check_words(proposals, what)
     with transaction(Path(store)) as connection:
         use_current_views(connection)
@@ -98,16 +114,18 @@ def _append(store: Path, proposals: pa.Table, dataset: str | None, what: str) ->
         connection.execute(statement("decide"), {"dataset": dataset})
         _check_rows(connection, dataset)
         _check_labels(connection, what)
-        connection.execute(
+        if seen is not None:
+            _check_seen(connection, seen)
+        added = connection.execute(
             """INSERT INTO decisions (row_id, row_hash, dataset, decision, new_label, reviewed_by, note)
                SELECT row_id, row_hash, dataset, decision, new_label, trim(reviewed_by), note
-               FROM proposed ORDER BY line"""
-        )
+               FROM proposed ORDER BY line RETURNING decision_id"""
+        ).fetchall()
         counts = connection.execute(
             "SELECT decision, count(*) FROM proposed GROUP BY decision ORDER BY decision"
         ).fetchall()
         connection.execute("DROP TABLE proposed")
-    return Decided(len(proposals), dict(counts))
+    return Decided(len(proposals), dict(counts), max(number for (number,) in added))
 
 
 def _check_words(proposals: pa.Table, what: str) -> None:
@@ -147,6 +165,15 @@ def _check_rows(connection: duckdb.DuckDBPyConnection, dataset: str | None) -> N
     ).fetchall()
     if shared:
         raise BadInput(f"row {shared[0][0]!r} lies in several data sets ({shared[0][1]}): name one with --dataset")
+
+
+def _check_seen(connection: duckdb.DuckDBPyConnection, seen: Seen) -> None:
+    newer = connection.execute(statement("newer_decisions"), {"decision_id": seen.decision_id}).fetchall()
+    if newer:
+        raise Overtaken(f"{newer[0][1]} decided on row {newer[0][0]!r} after you had opened it; nothing was written")
+    changed = connection.execute("SELECT row_id FROM proposed WHERE row_hash <> ?", [seen.row_hash]).fetchall()
+    if changed:
+        raise Overtaken(f"the content of row {changed[0][0]!r} is another since you opened it; nothing was written")
 
 
 def _check_labels(connection: duckdb.DuckDBPyConnection, what: str) -> None:
