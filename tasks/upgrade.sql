@@ -124,5 +124,6 @@ CREATE TABLE IF NOT EXISTS arrivals (           -- files that a watched folder w
     noticed_at TIMESTAMP NOT NULL,
     run_id VARCHAR                      -- the run that took it in; NULL: not yet
 );
+ALTER TABLE arrivals ADD COLUMN IF NOT EXISTS error VARCHAR;                  -- why it cannot be taken in; NULL: nothing wrong
 
 UPDATE meta SET schema_version = 4;

@@ -1,0 +1,195 @@
+"""The files of a watched folder: which are new and settled, each noticed once, and what became of it.
+
+A file is settled when its size and its time of change are the same at two looks, `settle` seconds apart; hidden and
+temporary names are not looked at. What was noticed lies in the table `arrivals`: a file that changes is noticed again,
+one that was only touched is not, unless it was refused before.
+"""
+
+import re
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from culpa.tasks import store as stores
+from culpa.tasks.errors import BadInput
+from culpa.tasks.files import format_of
+from culpa.tasks.outputs import checksum
+from culpa.tasks.sql import statement
+
+__all__ = ["Arrival", "new_arrivals", "note", "refuse", "take_in", "twin", "waiting"]
+
+_UNFINISHED = re.compile(r"(^[._])|(~$)|(\.(tmp|temp|part|partial|incomplete)(\.|$))", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A file as it lay in the folder when it was noticed."""
+
+    folder: str  # absolute
+    file: str  # its path within the folder
+    bytes: int
+    modified_at: datetime  # UTC, microseconds
+    checksum: str = ""  # SHA-256 of its content
+    noticed_at: datetime | None = None
+    run_id: str | None = None  # the run that took it in
+    error: str | None = None  # why it cannot be taken in
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies."""
+        return Path(self.folder, self.file)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing has become of it yet."""
+        return self.run_id is None and self.error is None
+
+    @property
+    def is_still_there(self) -> bool:
+        """Whether the file lies there as it was noticed."""
+        return _state(self.path) == (self.bytes, self.modified_at)
+
+
+def new_arrivals(store: Path, folder: Path, settle: float, leave_out: Collection[Path] = ()) -> list[Arrival]:
+    """The settled files of `folder` that were not noticed before as they are now; waits only if there may be any."""
+    known = {arrival.file: arrival for arrival in _latest(store, folder)}
+    fresh = {file: state for file, state in _look(folder, leave_out).items() if not _is_known(known.get(file), state)}
+    if not fresh:
+        return []
+    time.sleep(settle)
+    found = [_identified(folder, file, state) for file, state in fresh.items() if _state(folder / file) == state]
+    found = [arrival for arrival in found if arrival.is_still_there]
+    touched = [one for one in found if _was_touched(known.get(one.file), one)]
+    _note_touched(store, touched)
+    return [one for one in found if one not in touched]
+
+
+def note(store: Path, arrivals: Sequence[Arrival]) -> list[Arrival]:
+    """Write the arrivals down; gives those that no other process has written down meanwhile."""
+    if not arrivals:
+        return []
+    noted = []
+    with stores.transaction(store) as connection:
+        for arrival in arrivals:
+            known = _read(connection, arrival.folder, arrival.file)
+            if known and _is_known(known[0], (arrival.bytes, arrival.modified_at)):
+                continue
+            noted.append(replace(arrival, noticed_at=datetime.now(UTC).replace(tzinfo=None)))
+            connection.execute(statement("insert_arrival"), vars(noted[-1]))
+    return noted
+
+
+def waiting(store: Path, folder: Path) -> list[Arrival]:
+    """The noticed files that were neither taken in nor refused, and lie there as they were noticed, the oldest first."""
+    if not any(one.is_open for one in _latest(store, folder)):
+        return []
+    with stores.transaction(store) as connection:
+        connection.execute(statement("credit_arrivals"), {"folder": str(folder)})
+    return [one for one in _latest(store, folder) if one.is_open and one.is_still_there]
+
+
+def twin(store: Path, arrival: Arrival) -> Arrival | None:
+    """A file of another name with the same content that was taken in."""
+    return next(
+        (
+            other
+            for other in _latest(store, Path(arrival.folder))
+            if other.file != arrival.file and other.checksum == arrival.checksum and other.run_id is not None
+        ),
+        None,
+    )
+
+
+def take_in(store: Path, arrival: Arrival, run_id: str) -> None:
+    """Note which run took the file in."""
+    _settle_fate(store, arrival, run_id=run_id, error=None)
+
+
+def refuse(store: Path, arrival: Arrival, error: str) -> None:
+    """Note why the file cannot be taken in; it is tried again when it changes."""
+    _settle_fate(store, arrival, run_id=None, error=error)
+
+
+def _note_touched(store: Path, touched: Sequence[Arrival]) -> None:
+    if not touched:
+        return
+    with stores.transaction(store) as connection:
+        for one in touched:
+            connection.execute(
+                "UPDATE arrivals SET modified_at = ? WHERE folder = ? AND file = ? AND checksum = ?",
+                [one.modified_at, one.folder, one.file, one.checksum],
+            )
+
+
+def _settle_fate(store: Path, arrival: Arrival, **fate: str | None) -> None:
+    which = {name: getattr(arrival, name) for name in ("folder", "file", "noticed_at")}
+    with stores.transaction(store) as connection:
+        connection.execute(
+            "UPDATE arrivals SET run_id = $run_id, error = $error "
+            "WHERE folder = $folder AND file = $file AND noticed_at = $noticed_at",
+            {**which, **fate},
+        )
+
+
+def _latest(store: Path, folder: Path) -> list[Arrival]:
+    with stores.connect(store, read_only=True) as connection:
+        return _read(connection, str(folder))
+
+
+def _read(connection: Any, folder: str, file: str | None = None) -> list[Arrival]:
+    """What was noticed last of each file, or of one, in the order of noticing."""
+    rows = connection.execute(statement("latest_arrivals"), {"folder": folder, "file": file}).fetchall()
+    return [Arrival(*row) for row in rows]
+
+
+def _look(folder: Path, leave_out: Collection[Path]) -> dict[str, tuple[int, datetime]]:
+    """Size and time of change of each file that may be a table, by its path within the folder."""
+    if not folder.is_dir():
+        raise BadInput(f"cannot watch {folder}: there is no such folder; create it or name another")
+    elsewhere = {path.resolve() for path in leave_out}
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        within = path.relative_to(folder)
+        if _may_be_table(within) and path.resolve() not in elsewhere and (state := _state(path)):
+            found[str(within)] = state
+    return found
+
+
+def _may_be_table(within: Path) -> bool:
+    if any(_UNFINISHED.search(part) for part in within.parts):
+        return False
+    try:
+        return format_of(within) != "duckdb"
+    except BadInput:
+        return False
+
+
+def _state(path: Path) -> tuple[int, datetime] | None:
+    try:
+        if not path.is_file():
+            return None
+        found = path.stat()
+    except OSError:  # it vanished between two looks
+        return None
+    seconds, rest = divmod(found.st_mtime_ns // 1000, 1_000_000)
+    changed_at = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest, tzinfo=None)
+    return found.st_size, changed_at
+
+
+def _identified(folder: Path, file: str, state: tuple[int, datetime]) -> Arrival:
+    try:
+        return Arrival(str(folder), file, *state, checksum=checksum(folder / file))
+    except OSError as error:  # unreadable: noticed all the same, so that taking it in says why
+        return Arrival(str(folder), file, *state, checksum=f"unreadable: {error.strerror}")
+
+
+def _is_known(known: Arrival | None, state: tuple[int, datetime]) -> bool:
+    return known is not None and (known.bytes, known.modified_at) == state
+
+
+def _was_touched(known: Arrival | None, arrival: Arrival) -> bool:
+    """Whether only the time of change differs from what was noticed, and nobody waits for another try."""
+    return known is not None and known.error is None and known.checksum == arrival.checksum
