@@ -1,0 +1,84 @@
+"""Opens the store's file: waits with random back-off while another process holds it, and says who does.
+
+DuckDB's lock belongs to the process, and goes with *any* handle of the file that the process closes: nothing else may
+open and close a store's file while it is connected.
+"""
+
+import random
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+
+from culpa.tasks.errors import BadInput, CulpaError
+
+__all__ = ["SCHEMA_VERSION", "WAITED", "open_store", "version_of"]
+
+SCHEMA_VERSION = 4
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5  # seconds, each times a random factor around 1
+
+WAITED: list[Callable[[float], None]] = []  # told the seconds that each opening took; for measurements
+
+
+def open_store(path: Path, read_only: bool, wait_seconds: float) -> duckdb.DuckDBPyConnection:
+    """A connection, after at most about `wait_seconds` of waiting for others."""
+    if not path.exists():
+        raise BadInput(f"no store at {path}: `culpa flag` or `culpa clean` makes one; or name another with --store")
+    start, pause = time.monotonic(), FIRST_PAUSE
+    while True:
+        try:
+            connection = duckdb.connect(path, read_only=read_only)
+        except duckdb.Error as error:
+            if not _is_busy(error):
+                raise _cannot_open(path, error) from error
+            if time.monotonic() > start + wait_seconds:
+                raise CulpaError(_busy(path, wait_seconds, error)) from error
+        else:
+            for tell in WAITED:
+                tell(time.monotonic() - start)
+            return connection
+        time.sleep(pause * random.uniform(0.5, 1.5))
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def version_of(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """The store's version. Errors: BadInput for a file that is no store of ours, or of a newer version."""
+    try:
+        found = connection.execute("SELECT magic, schema_version FROM meta").fetchall()
+    except duckdb.Error:
+        found = []
+    if len(found) != 1 or found[0][0] != "culpa":
+        raise BadInput(
+            f"{path} is a DuckDB file but not a culpa store; name another file with --store, or leave it away for "
+            "culpa.duckdb"
+        )
+    if found[0][1] > SCHEMA_VERSION:
+        raise BadInput(
+            f"the store {path} is of the newer version {found[0][1]}; this culpa knows up to {SCHEMA_VERSION}: "
+            "update culpa, or name another --store"
+        )
+    return int(found[0][1])
+
+
+def _is_busy(error: duckdb.Error) -> bool:
+    text = str(error)
+    return "Could not set lock" in text or "different configuration than existing connections" in text
+
+
+def _busy(path: Path, waited: float, error: duckdb.Error) -> str:
+    holder = re.search(r"held in (.+?)\.? *See also|held in (.+)", str(error))
+    who = (holder[1] or holder[2]).strip() if holder else "this process, in another connection"
+    return (
+        f"the store {path} was busy for {waited:g} s: it is held by {who}; close that program or wait, then run again"
+    )
+
+
+def _cannot_open(path: Path, error: duckdb.Error) -> CulpaError:
+    text = str(error)
+    if "version number" in text:
+        return BadInput(f"the store {path} was written by another DuckDB than {duckdb.__version__}: {text}")
+    if "not a valid DuckDB database" in text or path.is_dir():
+        return BadInput(f"{path} is not a culpa store (and no DuckDB file either); name another file with --store")
+    return CulpaError(f"cannot open the store {path}: {text}")
