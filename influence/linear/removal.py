@@ -19,29 +19,24 @@ from culpa.influence.linear.exact import curvature_sum
 from culpa.influence.linear.heads import Array, Head, packed_form
 from culpa.influence.linear.problem import Problem
 
-__all__ = ["removal_effects", "removal_moments"]
+__all__ = ["removal_effects", "turned_sum"]
 
 MOST_BENDING_ROWS = 25_000
 
 Weights = NDArray[np.float64]  # (outputs, width), the intercept last
 
 
-def removal_moments(kept: Problem, weights: Weights, along: Weights, reference: Problem) -> NDArray[np.float64]:
-    """H_ref - T of the module's formula: (outputs width, outputs width). `along` is a.
+def turned_sum(kept: Problem, weights: Weights, along: Weights) -> NDArray[np.float64]:
+    """T of the module's formula: (outputs width, outputs width). `along` is a.
 
-    T is summed over at most 25,000 rows and scaled up: it bends a removal that is itself one row in as many.
+    It is summed over at most 25,000 rows and scaled up: it bends a removal that is itself one row in as many.
     """
-    some = kept.every(-(-len(kept) // MOST_BENDING_ROWS))
+    some = kept.every(-(-len(kept) // MOST_BENDING_ROWS)) if len(kept) else kept
 
     def turning(scores: Array, columns: Array) -> Array:
         return kept.head.turns(scores, columns.T @ along.T.astype(columns.dtype))
 
-    def curving(scores: Array, columns: Array) -> Array:
-        return reference.head.curvatures(scores)
-
-    moments = curvature_sum(reference, weights, curving) / len(reference)
-    moments -= curvature_sum(some, weights, turning) * (len(kept) / len(some))
-    return moments
+    return curvature_sum(some, weights, turning) * (len(kept) / max(len(some), 1))
 
 
 def removal_effects(
