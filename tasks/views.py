@@ -6,32 +6,34 @@ import pyarrow as pa
 from culpa.tasks.runs import Run
 from culpa.tasks.sql import filled, literal, quoted, statement
 
+SHORT_NAMES = ("flagged", "review_queue", "clean_rows", "quarantine")  # of each data set as <name>_<data set> too
+
 # What our views call their columns; a user's column of the same name appears as data_<name>.
 OURS = frozenset(
     {
         *("row_id", "tag", "reason", "given_label", "suggested_label", "suggested_probability", "suspicion"),
-        *("probability_wrong", "memorized", "harmful", "droppable", "decision", "new_label", "decision_state"),
-        *("reviewed_by", "memorization", "self_influence", "probability_without", "influence", "influence_se"),
-        *("influence_p_value", "class_influence", "relative_influence", "classification_influence", "loss"),
-        *("duplicate_group", "evidence", "run_id", "run", "dataset"),
+        *("probability_wrong", "memorized", "harmful", "droppable", "rule_drops", "decision", "new_label"),
+        *("decision_state", "reviewed_by", "memorization", "self_influence", "probability_without", "influence"),
+        *("influence_se", "influence_p_value", "class_influence", "relative_influence", "classification_influence"),
+        *("loss", "duplicate_group", "evidence", "run_id", "run", "dataset", "must_see", "value", "expected_wrong"),
     }
 )
 
 
 def create_views(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
-    """Make every view of the store again, `flagged` and its kin for this run."""
+    """Make every view of the store again, `flagged` and its kin for this run's data set."""
     connection.execute(statement("views"))
-    stored = stored_columns(connection, run.data_table)
-    label = dict(zip(run.schema.names, stored, strict=True))[run.label]
+    data = _present_data(connection, run)
+    stored = _columns(connection, data)
+    label = dict(zip(run.schema.names, stored_columns(connection, run.data_table), strict=True))[run.label]
     connection.execute(
         filled(
             "data_views",
-            flagged=quoted(f"flagged_{run.dataset}"),
-            run=literal(run.run_id),
             dataset=literal(run.dataset),
-            data=quoted(run.data_table),
+            data=data,
             own=_own(list(stored), {}),
             relabelled=_own(list(stored), {label: relabelled_sql(label, stored[label], "v")}),
+            **{name: quoted(f"{name}_{run.dataset}") for name in SHORT_NAMES},
         )
     )
 
@@ -43,8 +45,7 @@ def use_current_views(connection: duckdb.DuckDBPyConnection) -> None:
 
 def stored_columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
     """The user's columns in a data table, in the input's order, with DuckDB's types; our own two are left out."""
-    found = connection.execute(f"DESCRIBE {quoted(table)}").fetchall()
-    return {name: kind for name, kind, *_ in found if name not in ("__row_id", "__row_hash")}
+    return _columns(connection, quoted(table))
 
 
 def relabelled_sql(label: str, kind: str, verdict: str) -> str:
@@ -73,6 +74,26 @@ def file_names(schema: pa.Schema, ours: list[str]) -> list[str]:
     """What our columns are called beside the user's own in a file, where the user's keep their names."""
     taken = {name.lower() for name in schema.names}
     return [f"culpa_{name}" if name in taken else name for name in ours]
+
+
+def _present_data(connection: duckdb.DuckDBPyConnection, run: Run) -> str:
+    """The data table of the present rows, as SQL; where batches brought other types, all of their tables as one."""
+    found = connection.execute(
+        """SELECT data_table FROM current_runs WHERE dataset = ?
+           GROUP BY data_table ORDER BY data_table = ? DESC, min(turn)""",
+        [run.dataset, run.data_table],
+    )
+    tables = [quoted(table) for (table,) in found.fetchall()] or [quoted(run.data_table)]
+    parts = [f"SELECT * FROM {tables[0]}"]
+    for place, table in enumerate(tables[1:], 1):  # a row of the same content may lie in several
+        known = " ".join(f"ANTI JOIN {earlier} USING (__row_id, __row_hash)" for earlier in tables[:place])
+        parts.append(f"SELECT * FROM {table} {known}")
+    return tables[0] if len(parts) == 1 else f"({' UNION ALL BY NAME '.join(parts)})"
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    found = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+    return {name: kind for name, kind, *_ in found if name not in ("__row_id", "__row_hash")}
 
 
 def _own(stored: list[str], replaced: dict[str, str]) -> str:

@@ -7,6 +7,30 @@ SELECT * FROM runs
 WHERE flagged_at IS NOT NULL
 QUALIFY row_number() OVER (PARTITION BY dataset ORDER BY flagged_at DESC, created_at DESC, run_id) = 1;
 
+-- The runs whose rows make up each data set as it is now: its full run that was flagged last, and all flagged batches onto
+-- that one. `turn` counts them from 1 in the order in which they were flagged.
+CREATE OR REPLACE VIEW current_runs AS
+WITH roots AS (
+    SELECT run_id FROM runs
+    WHERE flagged_at IS NOT NULL AND onto IS NULL
+    QUALIFY row_number() OVER (PARTITION BY dataset ORDER BY flagged_at DESC, created_at DESC, run_id) = 1
+)
+SELECT u.*, row_number() OVER (PARTITION BY u.dataset ORDER BY u.flagged_at, u.created_at, u.run_id) AS turn
+FROM runs u SEMI JOIN roots ON roots.run_id = coalesce(u.onto, u.run_id)
+WHERE u.flagged_at IS NOT NULL;
+
+-- The rows of all current runs but the first: what may stand in the place of an earlier version. None in a data set of one run,
+-- which then pays nothing for the anti joins against it.
+CREATE OR REPLACE VIEW later_rows AS
+SELECT u.dataset, u.run_id, u.turn, r.row_id FROM rows r JOIN current_runs u ON u.run_id = r.run_id WHERE u.turn > 1;
+
+-- Each data set's present rows, every row once: of a row that several current runs hold, the version that was flagged last.
+CREATE OR REPLACE VIEW current_rows AS
+SELECT u.dataset, r.*
+FROM rows r
+JOIN current_runs u ON u.run_id = r.run_id
+ANTI JOIN later_rows l ON l.dataset = u.dataset AND l.row_id = r.row_id AND l.turn > u.turn;
+
 -- The reference rows that score a run: those of its first set, of which the gate may put half aside; the set `judging`
 -- scores nothing.
 CREATE OR REPLACE VIEW judges AS
@@ -34,8 +58,8 @@ FROM decisions d LEFT JOIN seen s USING (decision_id);
 
 -- The last decision on each row: on its present content if there is one, else the last on an earlier content, which is stale.
 -- state: valid = applied; deferred = somebody waits, and the rule stands; stale = the content has changed since, not applied;
--- invalid = its new label is no class (no number), a publish refuses until a later decision mends it; gone = the row is not
--- in the latest run; unknown row = in none.
+-- invalid = its new label is no class (no number), a publish refuses until a later decision mends it; gone = the row is in
+-- no current run; unknown row = in none at all.
 CREATE OR REPLACE VIEW current_decisions AS
 SELECT d.dataset, d.row_id, d.decision, d.new_label,
        CASE WHEN d.dataset IS NULL THEN 'unknown row'
@@ -48,10 +72,10 @@ SELECT d.dataset, d.row_id, d.decision, d.new_label,
                  AND NOT list_contains(CAST(u.classes AS VARCHAR[]), d.new_label) THEN 'invalid'
             ELSE 'valid' END AS state,
        coalesce(r.row_hash <> d.row_hash, false) AS stale,
-       d.reviewed_by, d.reviewed_at, d.note, r.given_label, u.run_id, d.row_hash, d.decision_id
+       d.reviewed_by, d.reviewed_at, d.note, r.given_label, r.run_id, d.row_hash, d.decision_id
 FROM grounded_decisions d
-LEFT JOIN latest_runs u ON u.dataset = d.dataset
-LEFT JOIN rows r ON r.run_id = u.run_id AND r.row_id = d.row_id
+LEFT JOIN current_rows r ON r.dataset = d.dataset AND r.row_id = d.row_id
+LEFT JOIN current_runs u ON u.run_id = r.run_id
 QUALIFY row_number() OVER (
     PARTITION BY d.dataset, d.row_id
     ORDER BY coalesce(r.row_hash = d.row_hash, false) DESC, d.reviewed_at DESC, d.decision_id DESC) = 1;
@@ -82,26 +106,104 @@ LEFT JOIN (SELECT * FROM tags WHERE droppable OR corner <> 'neither' OR tag <> '
 LEFT JOIN held_back h ON h.run_id = r.run_id AND h.row_id = r.row_id
 LEFT JOIN last d ON d.dataset = u.dataset AND d.row_id = r.row_id AND d.row_hash = r.row_hash;
 
--- How many rows of each data set's latest run carry which tag, by label; and exact duplicates whose labels disagree.
+-- How many of each data set's present rows carry which tag, by label; and exact duplicates within a run whose labels disagree.
 CREATE OR REPLACE VIEW issue_summary AS
-SELECT v.dataset, v.run_id, v.tag AS issue, v.given_label AS label, count(*) AS rows, NULL::BIGINT AS groups,
+SELECT v.dataset, coalesce(u.onto, u.run_id) AS run_id, v.tag AS issue, v.given_label AS label, count(*) AS rows,
+       NULL::BIGINT AS groups,
        count(*) FILTER (v.droppable) AS droppable,
        count(*) FILTER (v.outcome IN ('kept', 'relabelled') OR v.outcome = 'dropped' AND v.decision = 'drop') AS decided,
        count(*) FILTER (v.outcome = 'dropped') AS dropped
-FROM verdicts v JOIN latest_runs u ON u.run_id = v.run_id
+FROM verdicts v
+JOIN current_runs u ON u.run_id = v.run_id
+ANTI JOIN later_rows l ON l.dataset = u.dataset AND l.row_id = v.row_id AND l.turn > u.turn
 WHERE v.tag <> 'neither'
 GROUP BY ALL
 UNION ALL
-SELECT dataset, run_id, 'duplicates_disagree', NULL, sum(members), count(*), 0, 0, 0
+SELECT dataset, root, 'duplicates_disagree', NULL, sum(members)::BIGINT, count(*), 0, 0, 0
 FROM (
-    SELECT u.dataset, u.run_id, r.duplicate_group, count(*) AS members
-    FROM rows r JOIN latest_runs u ON u.run_id = r.run_id
+    SELECT u.dataset, coalesce(u.onto, u.run_id) AS root, r.run_id, r.duplicate_group, count(*) AS members
+    FROM current_rows r JOIN current_runs u ON u.run_id = r.run_id
     WHERE r.given_label IS NOT NULL AND u.task = 'classification'
     GROUP BY ALL HAVING min(r.given_label) <> max(r.given_label)
 )
 GROUP BY ALL;
 
--- Why is this row here, or gone? One line per row and run of its data set. Of a published run: what that publish did;
+-- Every present row that is flagged or that somebody has decided on, with its scores, its evidence and the decision that
+-- stands; no column of the data's own. rule_drops: the rule takes it out unless a person says otherwise; what the gate holds
+-- back stays.
+CREATE OR REPLACE VIEW marked_rows AS
+WITH marked AS (
+    SELECT u.dataset, t.run_id, t.row_id
+    FROM tags t
+    JOIN current_runs u ON u.run_id = t.run_id
+    ANTI JOIN later_rows l ON l.dataset = u.dataset AND l.row_id = t.row_id AND l.turn > u.turn
+    WHERE t.corner <> 'neither' OR t.tag <> 'neither' OR t.droppable
+    UNION
+    SELECT dataset, run_id, row_id FROM current_decisions WHERE run_id IS NOT NULL
+),
+said AS (
+    SELECT e.run_id, e.row_id,
+           string_agg(e.kind || ' ' || coalesce(e.other_row_id, e.word) || coalesce(' (' || coalesce(f.given_label, o.given_label) || ')', '')
+                      || format(' {:.3g}', e.value), '; ' ORDER BY e.kind, e.rank) AS evidence
+    FROM evidence e
+    SEMI JOIN current_runs u ON u.run_id = e.run_id
+    LEFT JOIN rows o ON NOT e.other_is_reference AND o.run_id = e.run_id AND o.row_id = e.other_row_id
+    LEFT JOIN judges f ON e.other_is_reference AND f.run_id = e.run_id AND f.row_id = e.other_row_id
+    GROUP BY ALL
+)
+SELECT m.row_id, coalesce(t.tag, 'neither') AS tag, t.reason, r.given_label, s.suggested_label, s.suggested_probability,
+       s.suspicion, s.probability_wrong, coalesce(t.memorized, false) AS memorized, coalesce(t.harmful, false) AS harmful,
+       coalesce(t.droppable, false) AS droppable, coalesce(t.droppable, false) AND h.row_id IS NULL AS rule_drops,
+       c.decision, c.new_label, coalesce(c.state, 'none') AS decision_state, c.reviewed_by,
+       s.memorization, s.self_influence, s.probability_without, s.influence, s.influence_se, s.influence_p_value,
+       s.class_influence, s.relative_influence, s.classification_influence, s.loss, r.duplicate_group,
+       e.evidence, m.run_id, m.dataset, r.row_hash,
+       coalesce(t.corner <> 'neither' OR t.tag <> 'neither' OR t.droppable, false) AS is_flagged
+FROM marked m
+JOIN rows r ON r.run_id = m.run_id AND r.row_id = m.row_id
+LEFT JOIN tags t ON t.run_id = m.run_id AND t.row_id = m.row_id
+LEFT JOIN scores s ON s.run_id = m.run_id AND s.row_id = m.row_id
+LEFT JOIN held_back h ON h.run_id = m.run_id AND h.row_id = m.row_id
+LEFT JOIN said e ON e.run_id = m.run_id AND e.row_id = m.row_id
+LEFT JOIN current_decisions c ON c.dataset = m.dataset AND c.row_id = m.row_id;
+
+-- What a person should look at next, most valuable first: flagged rows without a valid decision, and rows whose decision
+-- no longer stands.
+--   must_see        a publish now would drop the row by the rule alone, or its last decision is deferred, stale or invalid
+--   expected_wrong  share of wrong labels to expect at this suspicion, by the run's calibration: between the budgets k-1 and k,
+--                   (wrong_expected_k - wrong_expected_(k-1)) / (budget_k - budget_(k-1)); uncalibrated: probability_wrong
+--   value           (rule_drops ? 1 - expected_wrong : expected_wrong) * |influence| / (mean |influence| of the flagged rows):
+--                   the chance that the rule errs here, times what is at stake, which is 1 where influence is unknown
+-- Order: must_see, then value, then row_id.
+CREATE OR REPLACE VIEW waiting_rows AS
+WITH budgets AS (
+    SELECT run_id, suspicion, max(budget) AS budget, arg_max(wrong_expected, budget) AS wrong_expected
+    FROM calibration WHERE suspicion IS NOT NULL
+    GROUP BY run_id, suspicion
+),
+bands AS (
+    SELECT run_id, suspicion,
+           least(1, greatest(0, (wrong_expected - lag(wrong_expected, 1, 0) OVER steps)
+                                / (budget - lag(budget, 1, 0) OVER steps))) AS expected_wrong
+    FROM budgets
+    WINDOW steps AS (PARTITION BY run_id ORDER BY budget)
+),
+rated AS (
+    SELECT m.*, coalesce(b.expected_wrong, m.probability_wrong) AS expected_wrong,
+           coalesce(abs(m.influence) / avg(abs(m.influence)) FILTER (m.is_flagged AND isfinite(m.influence)) OVER (PARTITION BY m.dataset), 1)
+               AS stake
+    FROM marked_rows m
+    ASOF LEFT JOIN bands b ON b.run_id = m.run_id AND m.suspicion >= b.suspicion
+)
+SELECT row_id,
+       rule_drops OR decision_state IN ('deferred', 'stale', 'invalid') AS must_see,
+       (CASE WHEN rule_drops THEN 1 - expected_wrong ELSE expected_wrong END) * CASE WHEN isfinite(stake) THEN stake ELSE 1 END AS value,
+       expected_wrong, * EXCLUDE (row_id, expected_wrong, stake, is_flagged)
+FROM rated
+WHERE decision_state <> 'valid'
+ORDER BY must_see DESC, value DESC NULLS LAST, row_id;
+
+-- Why is this row here, or gone? One line per row and run of its data set; a batch speaks only of its own rows. Of a published run: what that publish did;
 -- of any other: what a publish would do now, which is always in outcome_now.
 CREATE OR REPLACE VIEW row_history AS
 WITH known AS (SELECT DISTINCT u.dataset, r.row_id FROM rows r JOIN runs u ON u.run_id = r.run_id),
@@ -121,6 +223,7 @@ fates AS (
     LEFT JOIN rows r ON r.run_id = u.run_id AND r.row_id = k.row_id
     LEFT JOIN verdicts v ON v.run_id = u.run_id AND v.row_id = k.row_id
     LEFT JOIN outcomes o ON o.run_id = u.run_id AND o.row_id = k.row_id
+    WHERE r.row_id IS NOT NULL OR u.onto IS NULL
 )
 SELECT dataset, row_id, run_id, created_at, state, outcome, outcome_now, tag, given_label,
        CASE outcome

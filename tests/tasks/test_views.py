@@ -60,7 +60,7 @@ def test_columns_named_like_ours_appear_as_data_columns(folder: Path) -> None:
     )
     run = small_run(folder, table, {"c": HARMFUL})
     run.tag()
-    shown = columns(run.store, "flagged")
+    shown = columns(run.store, "review_queue")
     assert [name for name in shown if name in views.OURS] == shown[: len(views.OURS) - 1]  # `run` is the quarantine's
     assert {f"data_{name}" for name in views.OURS - {"tag"}} < set(shown)
     assert "data_tag" in shown
