@@ -22,6 +22,7 @@ Task = Literal["auto", "classification", "regression"]
 Gate = Literal["better", "not-worse", "off"]
 
 _PLACES = {"source", "table", "reference", "store", "out", "chunk_rows", "memory_limit", "cache", "report", "judge_on"}
+_PLACES |= {"notify"}
 _GUARDS = {"max_drop", "max_drop_per_class"}  # they refuse to publish an answer, and do not change it
 _PATTERN = re.compile(r"[*?\[\]{}]+")
 
@@ -120,6 +121,11 @@ class Options(BaseModel):
     )
     faithfulness: bool = Field(
         default=True, description="leave rows out, train again, and say how well influence foretold the effect"
+    )
+    notify: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/]",
+        description="an http(s) address that is told, by a POST of JSON, when rows wait for review",
     )
     report: bool = Field(default=True, description="write a page about the run into the folder STORE.reports")
     weights: bool = Field(
