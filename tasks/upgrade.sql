@@ -101,6 +101,7 @@ CREATE TABLE IF NOT EXISTS faithfulness (       -- removals foretold, and done
 
 ALTER TABLE runs ADD COLUMN IF NOT EXISTS onto VARCHAR;                       -- of a batch: the full run that it came onto
 ALTER TABLE runs ADD COLUMN IF NOT EXISTS keeps_data BOOLEAN DEFAULT true;    -- false: only ids, hashes and scores lie here
+ALTER TABLE runs ADD COLUMN IF NOT EXISTS forgotten_at TIMESTAMP;            -- when its scores were pruned; NULL: they are there
 ALTER TABLE decisions ALTER COLUMN reviewed_by SET DEFAULT coalesce(getvariable('reviewer')::VARCHAR, current_user);
 
 CREATE TABLE IF NOT EXISTS drifts (             -- where a batch differs from what its data set was so far

@@ -122,7 +122,7 @@ def _insert(
     connection.execute(
         """INSERT INTO runs VALUES ($run, $dataset, 'ingested', $source, $label, $key, $task, $settings,
            '{"culpa": "test"}', 'f1', $reference, $data, NULL, $schema, '[]', $classes, $rows, $unlabelled,
-           NULL, '[]', $at, NULL, NULL, NULL, '[]', NULL, true)""",
+           NULL, '[]', $at, NULL, NULL, NULL, '[]', NULL, true, NULL)""",
         {
             "run": run_id, "dataset": dataset, "source": str(settings.source), "label": label, "key": key, "task": task,
             "settings": json.dumps(settings.answer_settings()), "reference": "r1" if trusted else None, "data": data,
