@@ -54,6 +54,7 @@ def decide(
     note: str | None = None,
     dataset: str | None = None,
     seen: Seen | None = None,
+    wait_seconds: float = 30.0,
 ) -> Decided:
     """Add one decision, the same for every row of `row_ids`, about their content in the latest flagged run.
 
@@ -63,9 +64,8 @@ def decide(
     rows = [str(row) for row in row_ids]
     count = len(rows)
     columns = [range(1, count + 1), rows, [decision] * count, [new_label] * count, [by] * count, [note] * count]
-    return _append(
-        store, pa.table(list(map(pa.array, columns, PROPOSALS.types)), schema=PROPOSALS), dataset, "row", seen
-    )
+    proposals = pa.table(list(map(pa.array, columns, PROPOSALS.types)), schema=PROPOSALS)
+    return _append(store, proposals, dataset, "row", seen=seen, wait_seconds=wait_seconds)
 
 
 def decide_from_csv(store: Path, path: Path, *, by: str | None = None, dataset: str | None = None) -> Decided:
@@ -106,9 +106,17 @@ def _check_columns(path: Path, columns: list[str]) -> None:
         )
 
 
-def _append(store: Path, proposals: pa.Table, dataset: str | None, what: str, seen: Seen | None = None) -> Decided:
+def _append(
+    store: Path,
+    proposals: pa.Table,
+    dataset: str | None,
+    what: str,
+    *,
+    seen: Seen | None = None,
+    wait_seconds: float = 30.0,
+) -> Decided:
     _check_words(proposals, what)
-    with transaction(Path(store)) as connection:
+    with transaction(Path(store), wait_seconds=wait_seconds) as connection:
         use_current_views(connection)
         connection.register("proposals", proposals)
         connection.execute(statement("decide"), {"dataset": dataset})

@@ -5,6 +5,10 @@ class CulpaError(Exception):
     """Something failed that a user can understand; exit code 1."""
 
 
+class Busy(CulpaError):
+    """Somebody else holds the store; what was asked can be asked again."""
+
+
 class BadInput(CulpaError):
     """The input, the settings or the store cannot be used as given; nothing was written; exit code 2."""
 

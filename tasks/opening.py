@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from culpa.tasks.errors import BadInput, CulpaError
+from culpa.tasks.errors import BadInput, Busy, CulpaError
 
 __all__ = ["SCHEMA_VERSION", "WAITED", "open_store", "version_of"]
 
@@ -34,7 +34,7 @@ def open_store(path: Path, read_only: bool, wait_seconds: float) -> duckdb.DuckD
             if not _is_busy(error):
                 raise _cannot_open(path, error) from error
             if time.monotonic() > start + wait_seconds:
-                raise CulpaError(_busy(path, wait_seconds, error)) from error
+                raise Busy(_busy(path, wait_seconds, error)) from error
         else:
             for tell in WAITED:
                 tell(time.monotonic() - start)
