@@ -1,4 +1,4 @@
-"""The stories: flag, publish and clean a labelled table, as Prefect flows and on the command line.
+"""The stories: flag, publish and clean a table, watch a folder of them; as Prefect flows and on the command line.
 
     from culpa.flows import clean
     result = clean("train.parquet", label="label", key="id", store="culpa.duckdb", out="cleaned.parquet")
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from culpa.flows.clean import clean as clean
     from culpa.flows.flag import flag as flag
     from culpa.flows.publish import publish as publish
+    from culpa.flows.watch import watch as watch
 
-__all__ = ["clean", "flag", "publish"]
+__all__ = ["clean", "flag", "publish", "watch"]
 
 
 class _FlowOfTheSameName:
@@ -37,6 +38,7 @@ class _Flows(ModuleType):
     clean = _FlowOfTheSameName("clean")
     flag = _FlowOfTheSameName("flag")
     publish = _FlowOfTheSameName("publish")
+    watch = _FlowOfTheSameName("watch")
 
 
 sys.modules[__name__].__class__ = _Flows

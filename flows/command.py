@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from culpa.flows import report, review, run
+from culpa.flows import operate, report, review, run
 from culpa.flows.quiet import be_quiet
 from culpa.flows.run import REFUSED
 from culpa.tasks.errors import BadInput, CulpaError, Refused
@@ -28,6 +28,7 @@ COMMANDS = (
     *(run.clean, run.flag, run.publish),
     *(review.decide, review.explain, review.runs, review.sql, review.groups, review.methods),
     *(report.report, report.compare),
+    *(operate.watch, operate.serve),
 )
 for command in COMMANDS:
     app.command(command)

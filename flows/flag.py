@@ -1,7 +1,9 @@
-"""The flow `flag`: everything up to the tags."""
+"""The flow `flag`: everything up to the tags. The event `culpa.review.waiting` tells that rows wait for people."""
 
+from culpa.flows import events
 from culpa.flows.artifacts import leave_artifacts
 from culpa.flows.form import table_flow
+from culpa.flows.notify import rows_waiting
 from culpa.flows.result import Result
 from culpa.flows.story import flag_table
 from culpa.flows.tracked import TRACKED
@@ -13,4 +15,7 @@ def flag(settings: Settings) -> Result:
     """Score and tag every row; nothing is dropped and no table is written."""
     result = flag_table(settings, TRACKED)
     leave_artifacts(result)
+    waiting = rows_waiting(result)
+    if waiting.waiting:
+        events.rows_wait(waiting)
     return result

@@ -5,14 +5,16 @@ and its description; Prefect makes its form from that signature, and type checke
 """
 
 import inspect
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from prefect import Flow
 from prefect.runtime import flow_run
 
-from culpa.flows.signature import keywords
+from culpa.flows.signature import keywords, options_beside, own
+from culpa.tasks.locations import redacted
 from culpa.tasks.settings import Options, Settings, Source, read_settings
 
 P = ParamSpec("P")
@@ -20,12 +22,22 @@ R = TypeVar("R")
 
 
 class TableFlow(Flow[P, R]):
-    """A flow that also takes a table in memory: the server is told what kind of table it was, never its rows."""
+    """A flow that also takes a table in memory: the server is told what kind of table it was, never its rows.
+
+    Nor is it told a password in a URL, which the story then refuses.
+    """
 
     def serialize_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
         source = parameters.get("source")
         shown = source if source is None or isinstance(source, str | Path) else f"<{type(source).__name__}>"
-        return super().serialize_parameters({**parameters, "source": shown})
+        told = super().serialize_parameters({**parameters, "source": shown})
+        return {name: _without_secrets(value) for name, value in told.items()}
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_without_secrets(one) for one in value]
+    return redacted(value) if isinstance(value, str) and "://" in value else value
 
 
 def table_flow(
@@ -34,10 +46,36 @@ def table_flow(
     """Make a flow of a story over Settings; `options` is the class whose fields become the keywords."""
 
     def as_flow(story: Callable[[Settings], R]) -> TableFlow[Concatenate[Source, P], R]:
-        named = {"flow_run_name": lambda: _run_name(story.__name__), **flow_options}
+        named = {
+            "flow_run_name": lambda: _run_name(story.__name__),
+            "timeout_seconds": timeout_seconds(),
+            **flow_options,
+        }
         return TableFlow(_over_keywords(story), validate_parameters=False, **named)  # Settings validates
 
     return as_flow
+
+
+def options_flow(*leave_out: str, **flow_options: Any) -> Callable[[Callable[..., R]], TableFlow[..., R]]:
+    """Make a flow of a function with parameters of its own and `**options`: these are the fields of Options."""
+
+    def as_flow(function: Callable[..., R]) -> TableFlow[..., R]:
+        def run(*values: Any, **named: Any) -> R:
+            return function(*values, **named)
+
+        options = options_beside(function, leave_out)
+        run.__signature__ = inspect.Signature(own(function) + options)  # type: ignore[attr-defined]
+        run.__doc__ = f"{inspect.getdoc(function)}\n{_described(one.name for one in options)}"
+        run.__name__ = run.__qualname__ = function.__name__
+        run.__module__ = function.__module__
+        return TableFlow(run, validate_parameters=False, timeout_seconds=timeout_seconds(), **flow_options)
+
+    return as_flow
+
+
+def timeout_seconds() -> float | None:
+    """After how long a flow run gives up: CULPA_TIMEOUT_SECONDS, which a deployment can set; None: never."""
+    return float(os.environ.get("CULPA_TIMEOUT_SECONDS", "0")) or None
 
 
 def _run_name(verb: str) -> str:
@@ -56,5 +94,8 @@ def _over_keywords(story: Callable[[Settings], R]) -> Callable[..., R]:
 
 
 def _arguments() -> str:
-    lines = [f"    {name}: {Settings.model_fields[name].description}" for name in ("source", *Options.model_fields)]
-    return "\n".join(["Args:", *lines])
+    return "Args:\n" + _described(("source", *Options.model_fields))
+
+
+def _described(names: Iterable[str]) -> str:
+    return "\n".join(f"    {name}: {Settings.model_fields[name].description}" for name in names)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from culpa.flows.signature import keywords
+from culpa.flows.signature import keywords, options_beside, own
 from culpa.tasks.settings import Settings
 
 Plain = Annotated[
@@ -17,11 +17,24 @@ Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False,
 
 def takes_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `(source, plain, json_output, **options)` the fields of Settings as its options."""
-    own = [
+    switches = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
         for name, annotation in (("plain", Plain), ("json_output", Json))
     ]
-    parameters = [_with_help(parameter) for parameter in keywords()] + own
+    parameters = [_with_help(parameter) for parameter in keywords()] + switches
+    return _declared(command, parameters)
+
+
+def takes_options(*leave_out: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command with parameters of its own and `**options` the fields of Options beside them."""
+
+    def declare(command: Callable[..., Any]) -> Callable[..., Any]:
+        return _declared(command, own(command) + [_with_help(one) for one in options_beside(command, leave_out)])
+
+    return declare
+
+
+def _declared(command: Callable[..., Any], parameters: list[inspect.Parameter]) -> Callable[..., Any]:
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command

@@ -9,6 +9,8 @@ from typing import Any
 
 from culpa.flows.result import Result
 from culpa.flows.story import Steps, clean_table, earlier_run, flag_table, publish_run
+from culpa.flows.watching import Watch, Watched, read_watch, watch_folder
+from culpa.tasks.arrivals import Arrival
 from culpa.tasks.check import check
 from culpa.tasks.gate import gate
 from culpa.tasks.ingest import ingest
@@ -30,6 +32,15 @@ def flag(source: Source, **options: Any) -> Result:
 def clean(source: Source, **options: Any) -> Result:
     """Flag, then publish: write the cleaned table. The options are the fields of Settings."""
     return clean_table(read_settings(source, **options), STEPS)
+
+
+def watch(folder: str | Path, **options: Any) -> Watched:
+    """One pass over a folder: clean its settled new files, each once. Options: settle, out_folder, and Settings'."""
+    return watch_folder(read_watch(folder, **options), lambda settings: clean_table(settings, STEPS), _tell_nobody)
+
+
+def _tell_nobody(watch: Watch, arrival: Arrival) -> None:
+    """Whoever runs without an orchestrator reads the result."""
 
 
 def publish(run: str, *, store: Path = Path("culpa.duckdb"), out: Path | None = None, **guards: Any) -> Result:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from culpa.flows.notify import told
 from culpa.flows.progress import tell
 from culpa.flows.result import Result
 from culpa.tasks import work
@@ -45,7 +46,7 @@ class Steps:
 def flag_table(settings: Settings, steps: Steps) -> Result:
     """Everything up to the tags; a run that was flagged before is left as it is."""
     with _flagged(settings, steps) as (flagged, _):
-        return _reported(flagged, steps) if settings.report else flagged
+        return told(_reported(flagged, steps) if settings.report else flagged, settings.notify)
 
 
 def clean_table(settings: Settings, steps: Steps) -> Result:
@@ -53,7 +54,8 @@ def clean_table(settings: Settings, steps: Steps) -> Result:
     guards = settings.model_dump(include={"max_drop", "max_drop_per_class", "memory_limit"})
     settings = settings.model_copy(update={"out": settings.out_path})  # so that ingest can refuse it before the work
     with _flagged(settings, steps) as (flagged, folder):
-        return publish_run(flagged, steps, settings.out, folder=folder, report=settings.report, **guards)
+        published = publish_run(flagged, steps, settings.out, folder=folder, report=settings.report, **guards)
+        return told(published, settings.notify)
 
 
 def publish_run(

@@ -19,7 +19,7 @@ from culpa.tasks.files import format_of
 from culpa.tasks.outputs import checksum
 from culpa.tasks.sql import statement
 
-__all__ = ["Arrival", "new_arrivals", "note", "refuse", "take_in", "twin", "waiting"]
+__all__ = ["Arrival", "new_arrivals", "note", "refuse", "take_in", "taken_in", "twin", "waiting"]
 
 _UNFINISHED = re.compile(r"(^[._])|(~$)|(\.(tmp|temp|part|partial|incomplete)(\.|$))", re.IGNORECASE)
 
@@ -83,7 +83,7 @@ def note(store: Path, arrivals: Sequence[Arrival]) -> list[Arrival]:
 
 
 def waiting(store: Path, folder: Path) -> list[Arrival]:
-    """The noticed files that were neither taken in nor refused, and lie there as they were noticed, the oldest first."""
+    """The noticed files that nothing has become of yet and that lie there as they were noticed, the oldest first."""
     if not any(one.is_open for one in _latest(store, folder)):
         return []
     with stores.transaction(store) as connection:
@@ -93,14 +93,13 @@ def waiting(store: Path, folder: Path) -> list[Arrival]:
 
 def twin(store: Path, arrival: Arrival) -> Arrival | None:
     """A file of another name with the same content that was taken in."""
-    return next(
-        (
-            other
-            for other in _latest(store, Path(arrival.folder))
-            if other.file != arrival.file and other.checksum == arrival.checksum and other.run_id is not None
-        ),
-        None,
-    )
+    same = [one for one in taken_in(store, Path(arrival.folder)) if one.checksum == arrival.checksum]
+    return next((one for one in same if one.file != arrival.file), None)
+
+
+def taken_in(store: Path, folder: Path) -> list[Arrival]:
+    """The files that a run took in."""
+    return [one for one in _latest(store, folder) if one.run_id is not None]
 
 
 def take_in(store: Path, arrival: Arrival, run_id: str) -> None:

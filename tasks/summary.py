@@ -8,6 +8,7 @@ from typing import Any
 from culpa.tasks.runs import find_run, records
 from culpa.tasks.sql import statement
 from culpa.tasks.store import connect
+from culpa.tasks.views import use_current_views
 
 SHOWN = (
     "row_id", "given_label", "suggested_label", "probability_wrong", "suspicion", "memorization", "influence", "tag",
@@ -43,6 +44,15 @@ def most_suspicious(store: Path, run_id: str, most: int = 20) -> list[dict[str, 
     with connect(store, read_only=True) as connection:
         found = connection.execute(statement("most_suspicious"), {"run_id": run_id, "most": most}).fetchall()
     return [dict(zip(SHOWN, row, strict=True)) for row in found]
+
+
+def count_waiting(store: Path, dataset: str) -> tuple[int, int]:
+    """How many of a data set's rows wait for a person, and how many of these a person must see."""
+    with connect(store, read_only=True) as connection:
+        use_current_views(connection)
+        asked = "SELECT count(*), count(*) FILTER (must_see) FROM waiting_rows WHERE dataset = ?"
+        waiting, must_see = connection.execute(asked, [dataset]).fetchall()[0]
+    return int(waiting), int(must_see)
 
 
 def shown_effects(store: Path, run_id: str) -> list[dict[str, Any]]:
