@@ -17,8 +17,8 @@ import duckdb
 
 from culpa.tasks import work
 from culpa.tasks.brought import code_of
-from culpa.tasks.errors import BadInput, Refused
-from culpa.tasks.runs import Run, find_run, records
+from culpa.tasks.errors import Refused
+from culpa.tasks.runs import Run, check_judged_by_rule, find_run, records
 from culpa.tasks.settings import Options, Settings
 from culpa.tasks.sql import statement
 from culpa.tasks.store import connect
@@ -90,10 +90,7 @@ def check_judged(connection: duckdb.DuckDBPyConnection, store: Path, run: Run, j
 def _propose(store: Path, run_id: str, gate: str | None) -> Proposal:
     with connect(store, read_only=True) as connection:
         run = find_run(connection, run_id)
-        if run.state == "ingested":
-            raise BadInput(
-                f"run {run.run_id} has not been flagged yet: run `culpa flag` or `culpa clean` on its data again"
-            )
+        check_judged_by_rule(run)
         return _proposal(connection, store, run, gate)
 
 

@@ -4,9 +4,8 @@ import duckdb
 import pyarrow as pa
 
 from culpa.tasks.balance import ROW_CHECKSUM
-from culpa.tasks.errors import BadInput
 from culpa.tasks.guards import check_new_labels
-from culpa.tasks.runs import Run
+from culpa.tasks.runs import Run, check_judged_by_rule
 from culpa.tasks.sql import filled, literal
 from culpa.tasks.views import stored_columns, use_current_views
 
@@ -14,12 +13,9 @@ from culpa.tasks.views import stored_columns, use_current_views
 def make_plan(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
     """Fill the connection's temporary table `plan` from tags and decisions; every new label in it is usable.
 
-    Errors: BadInput for a run that is not flagged, or a decision written in SQL whose new label cannot be.
+    Errors: BadInput for a run that is not flagged or was pruned, or a decision whose new label cannot be.
     """
-    if run.state == "ingested":
-        raise BadInput(
-            f"run {run.run_id} has not been flagged yet: run `culpa flag` or `culpa clean` on its data again"
-        )
+    check_judged_by_rule(run)
     use_current_views(connection)
     connection.execute(filled("plan", run=literal(run.run_id), checksum=ROW_CHECKSUM))
     check_new_labels(connection, run, label_column(connection, run)[1])

@@ -43,6 +43,8 @@ class Run:
     flagged_at: datetime | None
     published_at: datetime | None
     out: str | None
+    keeps_data: bool  # False: the store holds only ids, hashes, labels and scores of its rows
+    forgotten_at: datetime | None  # when its scores were pruned; None: they are there
 
 
 def find_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> Run:
@@ -58,6 +60,19 @@ def find_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> Run:
     last = records(connection, "SELECT run_id FROM runs ORDER BY created_at DESC LIMIT 5")
     known = ", ".join(run["run_id"] for run in last) or "none yet; `culpa flag` makes one"
     raise BadInput(f"there is no run {run_id!r} in this store; the latest are: {known}")
+
+
+def check_judged_by_rule(run: Run) -> None:
+    """Refuse a run that has no tags and scores to go by: BadInput says why it has none, and what makes them."""
+    if run.state == "ingested":
+        raise BadInput(
+            f"run {run.run_id} has not been flagged yet: run `culpa flag` or `culpa clean` on its data again"
+        )
+    if run.forgotten_at is not None:
+        raise BadInput(
+            f"the scores of run {run.run_id} were pruned on {run.forgotten_at:%Y-%m-%d}, so it is not published again: "
+            "run `culpa flag` or `culpa clean` on its data to score them anew"
+        )
 
 
 def list_runs(store: Path) -> list[dict[str, Any]]:

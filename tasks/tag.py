@@ -115,7 +115,8 @@ def _write(
             connection.execute(filled("write_tags", run=literal(run.run_id), **scores.selects()))
             write_rounds(connection, run.run_id, scores.folder)
             connection.execute(
-                "UPDATE runs SET state = 'flagged', flagged_at = ?, published_at = NULL, report = ? WHERE run_id = ?",
+                """UPDATE runs SET state = 'flagged', flagged_at = ?, published_at = NULL, forgotten_at = NULL,
+                   report = ? WHERE run_id = ?""",
                 [datetime.now(UTC).replace(tzinfo=None), report_text(scores.folder, said), run.run_id],
             )
             create_views(connection, run)

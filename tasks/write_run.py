@@ -22,9 +22,13 @@ from culpa.tasks.store import connect, transaction
 
 
 def state_of(store: Path, run_id: str) -> str | None:
-    """How far a run has come in the store: ingested, flagged, published, or None if it is not there."""
+    """How far a run has come in the store: ingested, flagged, published, or None if it is not there.
+
+    A run whose scores were pruned is only ingested: they can be made again.
+    """
     with connect(store, read_only=True) as connection:
-        found = connection.execute("SELECT state FROM runs WHERE run_id = ?", [run_id]).fetchall()
+        asked = "SELECT CASE WHEN forgotten_at IS NULL THEN state ELSE 'ingested' END FROM runs WHERE run_id = ?"
+        found = connection.execute(asked, [run_id]).fetchall()
     return str(found[0][0]) if found else None
 
 
