@@ -1,11 +1,14 @@
 """The files that a path, a glob or a folder stands for, and their format, told by the ending of their name."""
 
 import glob
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+from typing import TypeVar
 
 from culpa.tasks.errors import BadInput
 from culpa.tasks.nearest import nearest
 
+AnyPath = TypeVar("AnyPath", bound=PurePath)  # of this machine, or of a store of files elsewhere
 READERS = {
     ".parquet": "parquet",
     ".pq": "parquet",
@@ -39,8 +42,12 @@ def find_files(source: str | Path) -> list[Path]:
 
 
 def _files_of_folder(folder: Path) -> list[Path]:
-    """All files of a folder and the folders in it that can only be tables; hidden ones (._) are not looked at."""
-    visible = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith((".", "_"))]
+    return tables_among([path for path in sorted(folder.rglob("*")) if path.is_file()], folder)
+
+
+def tables_among(files: Sequence[AnyPath], folder: object) -> list[AnyPath]:
+    """The files of a folder and the folders in it that can only be tables; hidden ones (._) are not looked at."""
+    visible = [path for path in files if not path.name.startswith((".", "_"))]
     found = {ending: [path for path in visible if _ending(path) == ending] for ending in IN_FOLDERS}
     formats = sorted({READERS[ending] for ending, files in found.items() if files})
     if len(formats) > 1:
@@ -53,7 +60,7 @@ def _files_of_folder(folder: Path) -> list[Path]:
     return sorted(path for files in found.values() for path in files)
 
 
-def format_of(file: Path) -> str:
+def format_of(file: PurePath) -> str:
     """parquet, csv, tsv, json or duckdb."""
     kind = READERS.get(_ending(file))
     if kind is None:
@@ -68,7 +75,7 @@ def called(files: list[Path]) -> str:
     return str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
 
 
-def _ending(file: Path) -> str:
+def _ending(file: PurePath) -> str:
     name = file.name.lower()
     for ending in COMPRESSED:
         name = name.removesuffix(ending)

@@ -6,7 +6,7 @@ the same rows give the same bytes.
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Protocol
 
 import duckdb
@@ -32,7 +32,7 @@ class TableWriter(Protocol):
         ...
 
 
-def ending(path: Path) -> str:
+def ending(path: PurePath) -> str:
     """The part of the name that tells the format; BadInput names the formats there are."""
     name = path.name.lower()
     for one in sorted(ENDINGS, key=len, reverse=True):

@@ -2,12 +2,13 @@
 
 import fnmatch
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from culpa.tasks.errors import BadInput
 from culpa.tasks.files import find_files
 from culpa.tasks.formats import ending
+from culpa.tasks.locations import Location, is_url, last_name
 
 if TYPE_CHECKING:
     from culpa.tasks.settings import Settings
@@ -23,8 +24,14 @@ def check_paths(settings: "Settings") -> None:
         check_output(settings, settings.out)
 
 
-def check_output(settings: "Settings", out: Path) -> None:
+def check_output(settings: "Settings", out: Location) -> None:
     """Refuse an output that cannot be written, or that would overwrite the input, the trusted file or the store."""
+    if is_url(out):
+        if out in (settings.source, *settings.references.values()):
+            raise BadInput(f"the output {out} is the input or reference file itself: name another with --out")
+        ending(PurePosixPath(last_name(out)))
+        return
+    out = Path(out)
     ending(out)
     if out.is_dir():
         raise BadInput(f"cannot write {out}: it is a folder; name a file in it with --out")
@@ -43,10 +50,10 @@ def check_output(settings: "Settings", out: Path) -> None:
 
 
 def _inputs(settings: "Settings") -> list[tuple[str, Path]]:
-    found = [("input", file) for file in find_files(settings.source)] if isinstance(settings.source, str | Path) else []
-    for path in settings.references.values():
-        found += [("reference file", file) for file in find_files(path)]
-    return found
+    """The files of this machine that are read."""
+    named = [("input", settings.source), *(("reference file", path) for path in settings.references.values())]
+    here = [(what, path) for what, path in named if isinstance(path, str | Path) and not is_url(path)]
+    return [(what, file) for what, path in here for file in find_files(path)]
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -54,7 +61,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _would_be_read(settings: "Settings", out: Path) -> bool:
-    if not isinstance(settings.source, str | Path):
+    if not isinstance(settings.source, str | Path) or is_url(settings.source):
         return False
     source = Path(settings.source)
     if source.is_dir():

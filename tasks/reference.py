@@ -7,7 +7,6 @@ label.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import duckdb
 
@@ -16,6 +15,7 @@ from culpa.tasks.identity import Naming, fingerprint, name_rows
 from culpa.tasks.keys import check_keys
 from culpa.tasks.kinds import family
 from culpa.tasks.labels import Label
+from culpa.tasks.locations import Location
 from culpa.tasks.nearest import nearest
 from culpa.tasks.profiles import columns_of
 from culpa.tasks.remarks import Remark, warning
@@ -51,7 +51,7 @@ class Reference:
 def read_reference(
     connection: duckdb.DuckDBPyConnection,
     name: str,
-    path: Path,
+    path: Location,
     label: Label,
     key: str | None,
     columns: Sequence[Column],
@@ -109,7 +109,7 @@ def _contradicted(reference: Reference) -> str:
 def _fitting_types(
     connection: duckdb.DuckDBPyConnection,
     source: Source,
-    path: Path,
+    path: Location,
     label: Label,
     key: str | None,
     columns: Sequence[Column],
@@ -150,7 +150,7 @@ def _would_round(here: str, there: str) -> bool:
     return family(here) in ("integer", "boolean") and family(there) == "float"
 
 
-def _check_finite(connection: duckdb.DuckDBPyConnection, staged: str, path: Path, used: Sequence[Column]) -> None:
+def _check_finite(connection: duckdb.DuckDBPyConnection, staged: str, path: Location, used: Sequence[Column]) -> None:
     kinds = columns_of(connection, staged)
     floats = [column.name for column in used if kinds[column.name] in ("FLOAT", "DOUBLE")]
     for name in floats:
@@ -161,7 +161,7 @@ def _check_finite(connection: duckdb.DuckDBPyConnection, staged: str, path: Path
             )
 
 
-def _check_classes(connection: duckdb.DuckDBPyConnection, named: str, path: Path, label: Label) -> None:
+def _check_classes(connection: duckdb.DuckDBPyConnection, named: str, path: Location, label: Label) -> None:
     if label.task == "regression":
         return
     sql = f"SELECT given_label, count(*) FROM {named} WHERE given_label IS NOT NULL GROUP BY 1 ORDER BY 1"
@@ -174,7 +174,7 @@ def _check_classes(connection: duckdb.DuckDBPyConnection, named: str, path: Path
         )
 
 
-def _without_label(connection: duckdb.DuckDBPyConnection, named: str, path: Path) -> tuple[Remark, ...]:
+def _without_label(connection: duckdb.DuckDBPyConnection, named: str, path: Location) -> tuple[Remark, ...]:
     rows, empty = connection.execute(f"SELECT count(*), count(*) FILTER (given_label IS NULL) FROM {named}").fetchall()[
         0
     ]
@@ -184,7 +184,9 @@ def _without_label(connection: duckdb.DuckDBPyConnection, named: str, path: Path
     return (warning("reference_unlabelled", message, empty),) if empty else ()
 
 
-def _missing_classes(connection: duckdb.DuckDBPyConnection, named: str, path: Path, label: Label) -> tuple[Remark, ...]:
+def _missing_classes(
+    connection: duckdb.DuckDBPyConnection, named: str, path: Location, label: Label
+) -> tuple[Remark, ...]:
     known = {name for (name,) in connection.execute(f"SELECT DISTINCT given_label FROM {named}").fetchall()}
     missing = [name for name in label.classes if name not in known]
     shown = ", ".join(repr(name) for name in missing[:5]) + (", ..." if len(missing) > 5 else "")

@@ -10,12 +10,14 @@ from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self, runtime_checkable
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from culpa.influence.proxies import proxy_names
 from culpa.tasks.brought import code_of
 from culpa.tasks.errors import BadInput
+from culpa.tasks.locations import Location, UsableLocation, is_url, usable
 from culpa.tasks.reference_sets import JUDGING, reference_sets
 
 Task = Literal["auto", "classification", "regression"]
@@ -53,7 +55,7 @@ class Options(BaseModel):
     )
     table: str | None = Field(default=None, description="the table or the query to read, where SOURCE is a DuckDB file")
     store: Path = Field(default=Path("culpa.duckdb"), description="the DuckDB file with every score, tag and decision")
-    out: Path | None = Field(
+    out: UsableLocation | None = Field(
         default=None, description="the cleaned file; default: SOURCE.cleaned.parquet beside the source"
     )
     dataset: str | None = Field(
@@ -112,7 +114,7 @@ class Options(BaseModel):
         default=None,
         description="your downstream model as MODULE:FACTORY, for the gate to train; default: the proxy judges",
     )
-    judge_on: Path | None = Field(
+    judge_on: UsableLocation | None = Field(
         default=None, description="a file of rows for the gate alone to judge on; default: half of the reference rows"
     )
     seeds: int = Field(default=5, ge=2, le=100, description="trainings of each side that the gate compares")
@@ -161,7 +163,7 @@ class Options(BaseModel):
         return tuple(map(str, value)) if isinstance(value, Sequence) else value
 
     @property
-    def references(self) -> dict[str, Path]:
+    def references(self) -> dict[str, Location]:
         """The sets of reference rows, name -> file; the first scores, and the one called `judging` is the gate's."""
         sets = reference_sets(self.reference)
         return sets if self.judge_on is None else {**sets, JUDGING: self.judge_on}
@@ -197,6 +199,12 @@ class Settings(Options):
         description="a Parquet, CSV, TSV or JSON lines file, a glob, a folder of Parquet, a DuckDB file with --table",
     )
 
+    @field_validator("source", mode="before")
+    @classmethod
+    def _without_secrets(cls, value: object) -> object:
+        """A URL is checked; a path stays as it was given."""
+        return usable(value) if is_url(value) else value
+
     @property
     def source_name(self) -> str:
         """The source as a person would name it: a path, or the kind of table in memory."""
@@ -208,10 +216,12 @@ class Settings(Options):
         return self.dataset or re.sub(r"\W+", "_", _stem(self.source)).strip("_") or "table"
 
     @property
-    def out_path(self) -> Path:
-        """The cleaned file: the one given, else SOURCE.cleaned.parquet beside the source; BadInput beside a pattern."""
+    def out_path(self) -> Location:
+        """The place given, else SOURCE.cleaned.parquet beside the source; BadInput beside a pattern or a URL."""
         if self.out is not None:
             return self.out
+        if is_url(self.source):
+            raise BadInput(f"no place to write to follows from the source {self.source}: name one with --out")
         if isinstance(self.source, str | Path) and _PATTERN.search(str(self.source)):
             raise BadInput(
                 f"name the cleaned file with --out: beside {self.source} it could be read as input next time"
@@ -245,6 +255,8 @@ def _complaint(error: dict[str, Any]) -> str:
         return f"there is no setting {where!r}" + (f"; did you mean {' or '.join(near)}?" if near else "")
     if error["type"] == "missing":
         return f"{where} is missing: give {Settings.model_fields[where].description}"
+    if error["type"] == "location":
+        return f"{where}: {error['msg']}"
     if where == "source":
         return f"source must be a path or a table (pandas, pyarrow, polars), got {type(error['input']).__name__}"
     if error["type"] == "string_pattern_mismatch":
@@ -257,7 +269,7 @@ def _stem(source: Source) -> str:
     """`data/train.csv.gz` -> `train`; `data/part-*.parquet` -> `part`; `data/*.csv` -> `data`; in memory -> `table`."""
     if not isinstance(source, str | Path):
         return "table"
-    path = Path(source)
+    path = Path(urlsplit(source).path) if is_url(source) else Path(source)
     name = path.name.removesuffix(".gz").removesuffix(".zst")
     stem = _PATTERN.sub("_", Path(name).stem).strip("_-. ")
     return stem or path.parent.name or "table"

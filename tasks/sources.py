@@ -1,12 +1,12 @@
-"""Where rows come from: Parquet, CSV, TSV and JSON lines (a file, a glob, a folder), a DuckDB file, or a table in
-memory.
+"""Where rows come from: Parquet, CSV, TSV and JSON lines (a file, a glob, a folder), a DuckDB file, any of these at a
+URL, a PostgreSQL database, or a table in memory.
 
 Whatever it is becomes one SQL relation that DuckDB can scan as often as it likes, with the exact Arrow schema beside
 it, so that the cleaned table can be given the input's types back. Rows are never touched one by one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,9 @@ import pyarrow.parquet as pq
 from culpa.tasks import memory_tables
 from culpa.tasks.column_names import check_names
 from culpa.tasks.errors import BadInput, CulpaError
+from culpa.tasks.fetching import Brought, fetch
 from culpa.tasks.files import called, find_files, format_of
+from culpa.tasks.locations import is_postgres, is_url
 from culpa.tasks.nearest import nearest
 from culpa.tasks.sql import literal, quoted
 
@@ -33,6 +35,7 @@ class Source:
     relation: str  # SQL to put after FROM; its columns are those of the schema, in the same order
     schema: pa.Schema
     declared: bool  # the types are the file's own; False: guessed from text, as in CSV
+    brought: Brought | None = None  # where the files were fetched from, if they were
 
 
 def open_source(connection: duckdb.DuckDBPyConnection, settings: "Settings") -> Source:
@@ -50,11 +53,24 @@ def open_path(
     text: Sequence[str] = (),
     alias: str = "source_file",
 ) -> Source:
-    """A file, glob or folder; columns in `text` are read as text even where they look like numbers.
+    """A file, glob, folder or URL; columns in `text` are read as text even where they look like numbers.
 
-    A DuckDB file is attached to the connection as `alias`.
+    A DuckDB file is attached to the connection as `alias`; what lies at a URL is fetched beside the connection's file.
     """
-    files = find_files(source)
+    if is_url(source):
+        brought = fetch(source, _folder_of(connection), table)
+        return _open_brought(connection, brought, None if is_postgres(source) else table, text, alias)
+    return _open_files(connection, find_files(source), str(source), table, text, alias)
+
+
+def _open_files(
+    connection: duckdb.DuckDBPyConnection,
+    files: list[Path],
+    source: str,
+    table: str | None,
+    text: Sequence[str],
+    alias: str,
+) -> Source:
     kind = format_of(files[0])
     empty = [file for file in files if file.stat().st_size == 0]
     if empty:
@@ -63,10 +79,27 @@ def open_path(
         if kind == "duckdb":
             return _open_database(connection, files[0], table, alias)
         if table is not None:
-            raise BadInput(f"--table is for DuckDB files, and {source} is {kind}: leave it away")
+            raise BadInput(f"--table is for DuckDB files and PostgreSQL, and {source} is {kind}: leave it away")
         return _open_parquet(connection, files) if kind == "parquet" else _open_text(connection, files, kind, text)
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        raise unreadable(str(source), error) from error
+        raise unreadable(source, error) from error
+
+
+def _open_brought(
+    connection: duckdb.DuckDBPyConnection, brought: Brought, table: str | None, text: Sequence[str], alias: str
+) -> Source:
+    """Fetched files, under the names that they have where they come from."""
+    try:
+        source = _open_files(connection, brought.files, brought.name, table, text, alias)
+    except CulpaError as error:
+        raise type(error)(brought.spoken(str(error))) from error
+    return replace(source, name=brought.spoken(source.name), brought=brought)
+
+
+def _folder_of(connection: duckdb.DuckDBPyConnection) -> Path:
+    """The folder of the connection's own file."""
+    found = connection.execute("SELECT path FROM duckdb_databases() WHERE database_name = current_database()")
+    return Path(found.fetchall()[0][0]).parent
 
 
 def unreadable(name: str, error: Exception) -> CulpaError:
@@ -79,7 +112,8 @@ def unreadable(name: str, error: Exception) -> CulpaError:
 def _open_memory(connection: duckdb.DuckDBPyConnection, settings: "Settings") -> Source:
     if settings.table is not None:
         raise BadInput(
-            f"--table is for DuckDB files, and the source is a table in memory ({settings.source_name}): leave it away"
+            "--table is for DuckDB files and PostgreSQL, and the source is a table in memory "
+            f"({settings.source_name}): leave it away"
         )
     as_text = (*settings.categorical, *settings.text, *settings.ignore)
     schema, table = memory_tables.arrow_table(settings.source, as_text)

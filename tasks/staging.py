@@ -52,7 +52,8 @@ def load(
     except duckdb.Error as error:
         if FILE in str(error):  # not the source failed, but the disk under the staging file
             raise
-        raise unreadable(source.name, error) from error
+        told = unreadable(source.name, error)
+        raise told if source.brought is None else type(told)(source.brought.spoken(str(told))) from error
     if rows == 0:
         raise BadInput(f"{source.name} holds no rows: nothing to clean")
     return rows

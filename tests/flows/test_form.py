@@ -31,6 +31,11 @@ def test_a_table_in_memory_is_named_to_the_server_and_its_rows_stay_here() -> No
     assert told == {"source": "<DataFrame>", "label": "y"}
 
 
+def test_the_server_is_told_no_password_that_stands_in_a_url() -> None:
+    urls = {"source": "https://ann:secret@zoo.org/a.csv", "reference": ("https://zoo.org/b.csv?sig=secret",)}
+    assert "secret" not in str(echo.serialize_parameters(urls))
+
+
 def test_a_flow_reads_its_settings_before_it_does_anything(prefect_server: None) -> None:
     assert echo("train.csv", label="y", seed=3) == ("y", 3)
     with pytest.raises(BadInput, match="max_drop"):
