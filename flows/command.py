@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from culpa.flows import operate, report, review, run
+from culpa.flows import operate, report, review, run, storage
 from culpa.flows.quiet import be_quiet
 from culpa.flows.run import REFUSED
 from culpa.tasks.errors import BadInput, CulpaError, Refused
@@ -34,6 +34,8 @@ for command in COMMANDS:
     app.command(command)
 reviewing = App(name="review", help="Look at the flagged rows in a page, or carry them to people as files.")
 storing = App(name="store", help="Check a store, forget old scores, back it up.")
+for command in (storage.check, storage.prune, storage.export, storage.restore):
+    storing.command(command)
 app.command(reviewing)
 app.command(storing)
 

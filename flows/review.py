@@ -19,16 +19,17 @@ Dataset = Annotated[str | None, Parameter(help="the data set, where a row's name
 HERE = Path("culpa.duckdb")
 
 
-def _switch(help_text: str) -> Parameter:
+def switch(help_text: str) -> Parameter:
+    """An option that is off unless it is named."""
     return Parameter(help=help_text, negative="", show_default=False)
 
 
 def decide(
     *rows: str,
-    keep: Annotated[bool, _switch("keep the rows, whatever the tags say")] = False,
-    drop: Annotated[bool, _switch("drop the rows")] = False,
+    keep: Annotated[bool, switch("keep the rows, whatever the tags say")] = False,
+    drop: Annotated[bool, switch("drop the rows")] = False,
     relabel: Annotated[str | None, Parameter(help="keep the rows under this label")] = None,
-    defer: Annotated[bool, _switch("decide later; until then the tags count")] = False,
+    defer: Annotated[bool, switch("decide later; until then the tags count")] = False,
     by: Annotated[str | None, Parameter(help="who decides; default: your login name")] = None,
     note: Annotated[str | None, Parameter(help="why")] = None,
     store: Store = HERE,
@@ -117,7 +118,7 @@ def groups(
     *,
     by: Annotated[str, Parameter(help="the column that says which group a row belongs to")],
     run: Annotated[str | None, Parameter(help="the run; default: the latest that is flagged")] = None,
-    retrain: Annotated[bool, _switch("train again without each of the strongest groups")] = False,
+    retrain: Annotated[bool, switch("train again without each of the strongest groups")] = False,
     store: Store = HERE,
     json_output: Json = False,
 ) -> None:

@@ -50,6 +50,14 @@ def name_rows(connection: duckdb.DuckDBPyConnection, data: str, named: str, nami
     connection.execute(sql, {"names": "\n".join(sorted(kinds))})
 
 
+def row_hash(kinds: dict[str, str], naming: Naming) -> str:
+    """A row's hash as `name_rows` gives it, in SQL over its columns; $names are theirs, sorted, a line each."""
+    content = sorted(name for name in kinds if name not in (naming.label, naming.key))
+    key = "CAST(NULL AS VARCHAR)" if naming.key is None else f"CAST({quoted(naming.key)} AS VARCHAR)"
+    parts = ("$names", f"md5({_sort_key(content, kinds)})", comparable(naming.label, kinds[naming.label]), key)
+    return "md5(create_sort_key(" + ", ".join(f"{part}, 'ASC NULLS FIRST'" for part in parts) + "))"
+
+
 def fingerprint(connection: duckdb.DuckDBPyConnection, named: str, kinds: str) -> str:
     """32 hex digits for the content and order of all rows and the columns' types; paths and times play no part."""
     sql = f"""

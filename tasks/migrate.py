@@ -21,7 +21,7 @@ from culpa.tasks.outputs import checksum, draft_of, flush
 from culpa.tasks.private import FILE, owner_only
 from culpa.tasks.sql import statement
 
-__all__ = ["migrate"]
+__all__ = ["make_views_again", "migrate"]
 
 COPIED_AT_ONCE = 1 << 22  # bytes
 
@@ -115,7 +115,7 @@ def _change(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     try:
         connection.begin()
         connection.execute(statement("upgrade"))
-        _make_views_again(connection)
+        make_views_again(connection)
         connection.commit()
     except duckdb.Error as error:
         with suppress(duckdb.Error):  # a failed commit has already ended the transaction
@@ -125,7 +125,7 @@ def _change(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         ) from error
 
 
-def _make_views_again(connection: duckdb.DuckDBPyConnection) -> None:
+def make_views_again(connection: duckdb.DuckDBPyConnection) -> None:
     """Every data set's views as this version has them, those of the run that was flagged last in the end."""
     from culpa.tasks.runs import find_run  # they know the store, and the store knows this file
     from culpa.tasks.views import create_views

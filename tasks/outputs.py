@@ -6,6 +6,7 @@ complete. A process that dies leaves drafts, never half an output; the next publ
 
 import os
 import re
+import shutil
 from hashlib import sha256
 from pathlib import Path
 
@@ -64,11 +65,19 @@ def flush(path: Path) -> None:
 
 def sweep(folder: Path) -> list[Path]:
     """Remove the drafts that dead processes left in `folder`, and say which."""
-    drafts = [(path, found["owner"]) for path in folder.iterdir() if (found := DRAFT.match(path.name))]
-    dead = [path for path, owner in drafts if owners.is_abandoned(path, owner)]
+    dead = abandoned(folder)
     for path in dead:
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     return dead
+
+
+def abandoned(folder: Path) -> list[Path]:
+    """The drafts that dead processes left in `folder`."""
+    drafts = [(path, found["owner"]) for path in folder.iterdir() if (found := DRAFT.match(path.name))]
+    return [path for path, owner in drafts if owners.is_abandoned(path, owner)]
 
 
 def checksum(path: Path) -> str:

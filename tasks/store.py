@@ -32,7 +32,7 @@ def create(path: Path) -> None:
         return
     draft = draft_of(path.with_name(f"{path.name}.{random.randrange(16**8):08x}"))
     try:
-        _write_empty(draft)
+        write_empty(draft)
         _appear(draft, path)
     except (OSError, duckdb.Error) as error:
         raise BadInput(f"cannot make the store {path}: {error}; name another place with --store") from error
@@ -41,7 +41,7 @@ def create(path: Path) -> None:
         draft.with_name(draft.name + ".wal").unlink(missing_ok=True)
 
 
-def _write_empty(draft: Path) -> None:
+def write_empty(draft: Path) -> None:
     """The schema, in a file for its owner alone."""
     with owner_only(), duckdb.connect(draft, config={"storage_compatibility_version": STORAGE_VERSION}) as connection:
         connection.execute(statement("schema"))

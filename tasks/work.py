@@ -62,14 +62,17 @@ def borrowed(store: Path, name: str) -> Iterator[Path]:
 
 def sweep(store: Path) -> list[Path]:
     """Remove the work folders that dead processes left, and say which."""
-    root = work_root(store)
-    if not root.is_dir():
-        return []
-    dead = [folder for folder in root.iterdir() if folder.is_dir() and _is_dead(folder)]
+    dead = abandoned(store)
     for folder in dead:
         _discard(folder)
-    _remove_if_empty(root)
+    _remove_if_empty(work_root(store))
     return dead
+
+
+def abandoned(store: Path) -> list[Path]:
+    """The work folders that dead processes left."""
+    root = work_root(store)
+    return [folder for folder in root.iterdir() if folder.is_dir() and _is_dead(folder)] if root.is_dir() else []
 
 
 def _by_me(folder: Path) -> Path:
