@@ -5,7 +5,7 @@ but for a proxy that is clearly worse (`weights`). One noise model judges the av
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from culpa.influence.rows import Rows
-from culpa.influence.suspicion import calibrate, fit_noise, judge, judge_targets
+from culpa.influence.suspicion import Laws, NoiseModel, calibrate, fit_noise, judge, judge_targets
 from culpa.influence.suspicion.calibrate import sharpen
 from culpa.influence.weights import proxy_weights
 
@@ -23,7 +23,7 @@ Outcomes = Mapping[
     str, Array
 ]  # proxy -> (rows, classes) probabilities or (rows, 1) predictions that never saw their row
 
-__all__ = ["Outcomes", "View", "agreement", "average", "look", "weighted"]
+__all__ = ["Opinion", "Outcomes", "View", "agreement", "average", "look", "look_again", "weighted"]
 
 
 @dataclass(frozen=True)
@@ -41,29 +41,62 @@ class View:
         np.bool_
     ]  # (rows,) the average prefers another class; regression: studentised residual above 3
     margin: Array  # (rows,) how strongly it does, before any noise model
-    weights: Mapping[str, float]  # proxy -> its share in the average
-    sharpening: Mapping[str, float]  # proxy -> calibration of its probabilities; empty for regression
+    opinion: "Opinion"  # what was learnt from these rows, or brought to them
     report: dict[str, object]
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Proxy -> its share in the average."""
+        return self.opinion.weights
+
+    @property
+    def sharpening(self) -> Mapping[str, float]:
+        """Proxy -> calibration of its probabilities; empty for regression."""
+        return self.opinion.sharpening
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What a view learnt from all its rows: enough to judge more rows as it did."""
+
+    weights: Mapping[str, float]
+    sharpening: Mapping[str, float]  # empty for regression
+    noise: NoiseModel | None  # None for regression
+    laws: Laws | None  # None for classification
 
 
 def look(outcomes: Outcomes, rows: Rows, weights: Mapping[str, float] | None = None) -> View:
     """The joint view of these proxies' out-of-sample outcomes; weights left out are found from them."""
     weights = proxy_weights(outcomes, rows) if weights is None else weights
-    return (_look_at_classes if rows.classes else _look_at_targets)(outcomes, rows, weights)
-
-
-def _look_at_classes(outcomes: Outcomes, rows: Rows, weights: Mapping[str, float]) -> View:
+    if not rows.classes:
+        return _view_of_targets(outcomes, rows, Opinion(weights, {}, None, None))
     calibrations = {name: calibrate(found, rows.labels) for name, found in outcomes.items()}
-    expected = weighted(
-        {name: sharpen(found, calibrations[name].sharpening) for name, found in outcomes.items()}, weights
-    )
-    noise = fit_noise(expected, rows.labels)
+    sharpening = {name: found.sharpening for name, found in calibrations.items()}
+    expected = _expected(outcomes, weights, sharpening)
+    opinion = Opinion(weights, sharpening, fit_noise(expected, rows.labels), None)
+    view = _view_of_classes(outcomes, rows, opinion, expected)
+    return replace(view, report={"calibration": {name: vars(one) for name, one in calibrations.items()}, **view.report})
+
+
+def look_again(outcomes: Outcomes, rows: Rows, opinion: Opinion) -> View:
+    """The view of more rows by an opinion formed on others: nothing is learnt from these."""
+    if not rows.classes:
+        return _view_of_targets(outcomes, rows, opinion)
+    return _view_of_classes(outcomes, rows, opinion, _expected(outcomes, opinion.weights, opinion.sharpening))
+
+
+def _expected(outcomes: Outcomes, weights: Mapping[str, float], sharpening: Mapping[str, float]) -> Array:
+    return weighted({name: sharpen(found, sharpening[name]) for name, found in outcomes.items()}, weights)
+
+
+def _view_of_classes(outcomes: Outcomes, rows: Rows, opinion: Opinion, expected: Array) -> View:
+    noise = opinion.noise
+    assert noise is not None
     judged = judge(expected, rows.labels, noise)
     margin = _margins(expected, rows.labels)
     likelihoods = np.log(np.einsum("mk,mk->m", expected, noise.matrix[:, rows.labels].T))
     report = {
-        "calibration": {name: vars(found) for name, found in calibrations.items()},
-        "weights": dict(weights),
+        "weights": dict(opinion.weights),
         "noise_matrix": noise.matrix.tolist() if rows.classes <= 100 else None,
         "noise_trust": noise.trust,
         "expected_wrong": float(judged.probability_wrong.sum()),
@@ -76,15 +109,14 @@ def _look_at_classes(outcomes: Outcomes, rows: Rows, weights: Mapping[str, float
         log_likelihoods=likelihoods,
         contradicted=margin > 0,
         margin=margin,
-        weights=weights,
-        sharpening={name: found.sharpening for name, found in calibrations.items()},
+        opinion=opinion,
         report=report,
     )
 
 
-def _look_at_targets(outcomes: Outcomes, rows: Rows, weights: Mapping[str, float]) -> View:
-    expected = weighted(outcomes, weights)
-    judged = judge_targets(expected[:, 0], rows.labels)
+def _view_of_targets(outcomes: Outcomes, rows: Rows, opinion: Opinion) -> View:
+    expected = weighted(outcomes, opinion.weights)
+    judged = judge_targets(expected[:, 0], rows.labels, opinion.laws)
     residuals = {name: np.abs(found[:, 0] - rows.labels) for name, found in outcomes.items()}
     return View(
         outcomes,
@@ -96,12 +128,11 @@ def _look_at_targets(outcomes: Outcomes, rows: Rows, weights: Mapping[str, float
         log_likelihoods=judged.log_likelihoods,
         contradicted=judged.suspicion > 3,
         margin=judged.suspicion,
-        weights=weights,
-        sharpening={},
+        opinion=replace(opinion, laws=judged.laws),
         report={
-            "weights": dict(weights),
-            "residual_scale": judged.scale,
-            "wrong_rate": judged.wrong_rate,
+            "weights": dict(opinion.weights),
+            "residual_scale": judged.laws.scale,
+            "wrong_rate": judged.laws.wrong_rate,
             "expected_wrong": float(judged.probability_wrong.sum()),
             "agreement": agreement(residuals),
         },

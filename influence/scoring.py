@@ -6,7 +6,7 @@ says so.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from culpa.influence.soft import soft_weights
 from culpa.influence.training import Progress, Trained
 from culpa.influence.trusted import learn_from
 
-__all__ = ["Scored", "main_proxy", "score_rows", "voters"]
+__all__ = ["Scored", "main_proxy", "pooled", "score_rows", "scored_by", "voters"]
 
 Columns = dict[str, NDArray[Any]]
 
@@ -72,13 +72,21 @@ def score_rows(
             influences[main] = taught.influence
             judged = {"suspicion": taught.suspicion, "probability_wrong": taught.probability_wrong}
             report |= taught.report
-    by_proxy = {name: _proxy_columns(trained, rows, name, influences.get(name)) for name in trained.fitted}
-    scores = _columns(trained, rows, by_proxy, influences[main]) | judged
-    scores["weight"] = soft_weights(scores["probability_wrong"], scores["influence_p_value"])
+    found = scored_by(trained, rows, influences, judged)
     tell("score", 1.0)
     learning = {name: fitted.learning() for name, fitted in trained.fitted.items() if isinstance(fitted, Learner)}
     by_set = {name: _on_set(trained.fitted[main].influence_on(one)) for name, one in (others or {}).items()}
-    return Scored(scores, by_proxy, trained.rounds, report, learning, by_set)
+    return replace(found, rounds=trained.rounds, report=report, learning=learning, by_reference=by_set)
+
+
+def scored_by(
+    trained: Trained, rows: Rows, influences: Mapping[str, ReferenceInfluence], judged: Columns | None = None
+) -> Scored:
+    """The columns of every row, given the influence of the proxies; `judged` replaces what the view says."""
+    by_proxy = {name: _proxy_columns(trained, rows, name, influences.get(name)) for name in trained.fitted}
+    scores = _columns(trained, rows, by_proxy, influences[main_proxy(trained)]) | (judged or {})
+    scores["weight"] = soft_weights(scores["probability_wrong"], scores["influence_p_value"])
+    return Scored(scores, by_proxy, [], {})
 
 
 def _on_set(influence: ReferenceInfluence) -> Columns:
@@ -115,10 +123,10 @@ def _folded(trained: Trained, rows: Rows, name: str, folds: int, tell: Progress)
             f"no fold of {len(rows)} rows holds two rows whose label the others confirm, and so none can be reference: "
             "pass trusted rows as reference, or bring more rows"
         )
-    return _pooled(parts, np.stack(weights))
+    return pooled(parts, np.stack(weights))
 
 
-def _pooled(parts: list[ReferenceInfluence], weights: NDArray[np.float64]) -> ReferenceInfluence:
+def pooled(parts: list[ReferenceInfluence], weights: NDArray[np.float64]) -> ReferenceInfluence:
     """Weighted mean of several influences, `weights` (parts, rows)."""
     share = weights / weights.sum(axis=0).clip(1e-300)
     present = np.stack([~np.isnan(part.by_class) for part in parts]) * share[:, :, None]

@@ -69,10 +69,10 @@ class Panel:
         """Gradient of the mean reference loss, (outputs, width)."""
         return np.asarray(self.gradients.sum(axis=0) / self.count)
 
-    def joined(self, other: "Panel") -> "Panel":
-        """This panel with the reference rows of another, measured at the same weights; T adds up as well."""
+    def joined(self, other: "Panel", sign: int = 1) -> "Panel":
+        """This panel with, or at sign -1 without, the reference rows of another, measured at the same weights."""
         mine, others = vars(self), vars(other)
-        return Panel(**{name: mine[name] + others[name] for name in mine})
+        return Panel(**{name: mine[name] + sign * others[name] for name in mine})
 
     def moved(self, step: Weights) -> "Panel":
         """The same reference rows after the weights have moved by `step`, to first order.

@@ -63,21 +63,21 @@ class FittedLinear:
         forms_of = self.curvature.forms(self.rows.features.dtype)
         exact = self.curvature.form == "exact"
         crossed = None if exact else crossed_scores(self.rows, self.keep, self.groups, self.weights)
-        steps = [np.empty((len(self.rows) if exact else 0, len(self.weights)), self.rows.features.dtype) for _ in "tG"]
+        moves = [np.empty((len(self.rows) if exact else 0, len(self.weights)), self.rows.features.dtype) for _ in "tG"]
 
         def score(block: slice) -> ProxyScores:
             found = self._leave(block, forms_of)
             if exact:
-                steps[0][block], steps[1][block] = found.steps, found.moved
+                moves[0][block], moves[1][block] = found.steps, found.moved
             return self._score(block, found, copies if crossed is None else crossed[block])
 
         whole = score_blocks(len(self.rows), len(self.weights), self._blocks(), score, threads=False)
         if exact:
-            vars(self)["_steps"] = tuple(steps)  # half the work: influence need not do it again
+            vars(self)["steps"] = tuple(moves)  # half the work: influence need not do it again
         return whole
 
     @cached_property
-    def _steps(self) -> tuple[Array, Array]:
+    def steps(self) -> tuple[Array, Array]:
         """How weights and scores move as each row leaves or joins (`row_steps`), (rows, outputs) each."""
         forms_of = self.curvature.forms(self.rows.features.dtype)
         parts = [self._leave(block, forms_of) for block in self._blocks()]
@@ -89,7 +89,7 @@ class FittedLinear:
 
     def influence_on(self, reference: Rows) -> ReferenceInfluence:
         """Influence of every row on the reference rows, nats (regression: squared target units / 2), positive helps."""
-        steps = self._steps if self.curvature.form == "exact" else None
+        steps = self.steps if self.curvature.form == "exact" else None
         return influence_on(self.rows, self.keep, self.weights, self.curvature, self._problem(reference), steps)
 
     def influence_between(self, index: NDArray[Any], reference: Rows) -> Array:

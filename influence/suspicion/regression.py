@@ -13,10 +13,18 @@ from scipy.stats import norm
 
 Array = NDArray[np.float64]
 
-__all__ = ["TargetSuspicion", "judge_targets"]
+__all__ = ["Laws", "TargetSuspicion", "judge_targets"]
 
 OUTLIER_SCALE = 10.0
 ROUNDS = 60
+
+
+@dataclass(frozen=True)
+class Laws:
+    """The two laws of the residuals."""
+
+    scale: float  # of right targets' residuals, in target units
+    wrong_rate: float  # share of wrong targets
 
 
 @dataclass(frozen=True)
@@ -26,21 +34,31 @@ class TargetSuspicion:
     suspicion: Array  # (rows,) absolute studentised residual
     probability_wrong: Array  # (rows,) in [0, 1]
     log_likelihoods: Array  # (rows,) of the residuals under the two laws, nats
-    scale: float  # of right targets' residuals, in target units
-    wrong_rate: float
+    laws: Laws
 
 
-def judge_targets(predictions: Array, targets: Array) -> TargetSuspicion:
-    """Suspicion of every row from predictions (rows,) that never saw it."""
+def judge_targets(predictions: Array, targets: Array, laws: Laws | None = None) -> TargetSuspicion:
+    """Suspicion of every row from predictions (rows,) that never saw it, by laws known before or found in them."""
     residuals = targets - predictions
+    laws = laws or _find_laws(residuals)
+    size = np.abs(residuals) / laws.scale
+    right, wrong = norm.logpdf(size), norm.logpdf(size, scale=OUTLIER_SCALE)
+    likelihoods = np.logaddexp(np.log1p(-laws.wrong_rate) + right, np.log(laws.wrong_rate) + wrong) - np.log(laws.scale)
+    return TargetSuspicion(size, _posterior(right - wrong, laws.wrong_rate), likelihoods, laws)
+
+
+def _find_laws(residuals: Array) -> Laws:
     scale = 1.4826 * float(np.median(np.abs(residuals)))
     if scale <= 0:
         scale = float(np.abs(residuals).mean()) or 1.0
-    size = np.abs(residuals) / scale
-    right, wrong = norm.logpdf(size), norm.logpdf(size, scale=OUTLIER_SCALE)
-    rate = 0.05
+    size, rate = np.abs(residuals) / scale, 0.05
+    odds = norm.logpdf(size) - norm.logpdf(size, scale=OUTLIER_SCALE)
     for _ in range(ROUNDS):
-        posterior = 1 / (1 + np.exp(np.clip(right - wrong, -700, 700)) * (1 - rate) / rate)
-        rate = float(np.clip(posterior.mean(), 1e-4, 0.5))
-    likelihoods = np.logaddexp(np.log1p(-rate) + right, np.log(rate) + wrong) - np.log(scale)
-    return TargetSuspicion(size, posterior, likelihoods, scale, rate)
+        rate = float(np.clip(_posterior(odds, rate).mean(), 1e-4, 0.5))
+    return Laws(scale, rate)
+
+
+def _posterior(log_odds: Array, rate: float) -> Array:
+    """P(wrong) from the log-odds of the right law, (rows,)."""
+    posterior: Array = 1 / (1 + np.exp(np.clip(log_odds, -700, 700)) * (1 - rate) / rate)
+    return posterior

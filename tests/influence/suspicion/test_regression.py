@@ -20,8 +20,8 @@ def planted(rows=4_000, share=0.08, scale=2.5, seed=0):
 def test_planted_outliers_their_share_and_the_scale_are_found_back(share):
     predictions, targets, wrong = planted(share=share)
     judged = judge_targets(predictions, targets)
-    assert judged.wrong_rate == pytest.approx(share, rel=0.25)
-    assert judged.scale == pytest.approx(2.5, rel=0.05 + 1.5 * share)
+    assert judged.laws.wrong_rate == pytest.approx(share, rel=0.25)
+    assert judged.laws.scale == pytest.approx(2.5, rel=0.05 + 1.5 * share)
     assert judged.probability_wrong.sum() == pytest.approx(wrong.sum(), rel=0.2)
     sure = judged.probability_wrong > 0.9
     assert wrong[sure].mean() > 0.95
@@ -38,16 +38,16 @@ def test_suspicion_is_the_absolute_residual_in_robust_scales():
 def test_the_likelihood_is_a_density_of_the_residual():
     predictions, targets, _ = planted(rows=2_000)
     judged = judge_targets(predictions, targets)
-    z = (targets - predictions) / judged.scale
-    mixed = (1 - judged.wrong_rate) * norm.pdf(z) + judged.wrong_rate * norm.pdf(z, scale=OUTLIER_SCALE)
-    np.testing.assert_allclose(judged.log_likelihoods, np.log(mixed / judged.scale), rtol=0, atol=1e-9)
+    z = (targets - predictions) / judged.laws.scale
+    mixed = (1 - judged.laws.wrong_rate) * norm.pdf(z) + judged.laws.wrong_rate * norm.pdf(z, scale=OUTLIER_SCALE)
+    np.testing.assert_allclose(judged.log_likelihoods, np.log(mixed / judged.laws.scale), rtol=0, atol=1e-9)
 
 
 def test_the_unit_of_the_target_does_not_matter():
     predictions, targets, _ = planted(rows=500)
     one, thousand = judge_targets(predictions, targets), judge_targets(1_000 * predictions, 1_000 * targets)
     np.testing.assert_allclose(one.probability_wrong, thousand.probability_wrong, rtol=0, atol=1e-9)
-    assert thousand.scale == pytest.approx(1_000 * one.scale)
+    assert thousand.laws.scale == pytest.approx(1_000 * one.laws.scale)
 
 
 def test_predictions_that_are_all_right_make_nobody_suspicious():
