@@ -14,6 +14,7 @@ from culpa.tasks.arrivals import Arrival
 from culpa.tasks.check import check
 from culpa.tasks.gate import gate
 from culpa.tasks.ingest import ingest
+from culpa.tasks.locations import Location
 from culpa.tasks.publish import publish as publish_step
 from culpa.tasks.report import write_report
 from culpa.tasks.score import score
@@ -43,6 +44,6 @@ def _tell_nobody(watch: Watch, arrival: Arrival) -> None:
     """Whoever runs without an orchestrator reads the result."""
 
 
-def publish(run: str, *, store: Path = Path("culpa.duckdb"), out: Path | None = None, **guards: Any) -> Result:
+def publish(run: str, *, store: Path = Path("culpa.duckdb"), out: Location | None = None, **guards: Any) -> Result:
     """Write the cleaned table of a run that was flagged before; the guards are gate, max_drop, max_drop_per_class."""
     return publish_run(earlier_run(store, run), STEPS, out, **guards)

@@ -9,6 +9,7 @@ from culpa.flows.artifacts import leave_artifacts
 from culpa.flows.result import Result
 from culpa.flows.story import earlier_run, publish_run
 from culpa.flows.tracked import TRACKED
+from culpa.tasks.locations import UsableLocation
 from culpa.tasks.settings import Gate
 
 
@@ -17,7 +18,7 @@ def publish(
     run: str,
     *,
     store: Path = Path("culpa.duckdb"),
-    out: Path | None = None,
+    out: UsableLocation | None = None,
     max_drop: float | None = None,
     max_drop_per_class: float | None = None,
     gate: Gate | None = None,

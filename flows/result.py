@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from culpa.tasks.locations import Location
+
 
 @dataclass(frozen=True)
 class Result:
@@ -16,10 +18,10 @@ class Result:
     rows: int
     unlabelled: int
     tags: Mapping[str, int]  # rows per tag
-    clean: Path | None = None
-    quarantine: Path | None = None
-    manifest: Path | None = None
-    weights: Path | None = None
+    clean: Location | None = None
+    quarantine: Location | None = None
+    manifest: Location | None = None
+    weights: Location | None = None
     report: Path | None = None  # the page about the run
     kept: int = 0  # rows in the clean file, the relabelled ones among them
     dropped: int = 0

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from culpa.flows.options import Json, Plain, takes_settings
 from culpa.flows.progress import shown_on_terminal, tell
 from culpa.flows.result import Result
+from culpa.tasks.locations import UsableLocation
 from culpa.tasks.settings import Gate, read_settings
 
 REFUSED = 3  # the exit code when the gate held the rule's rows back
@@ -32,7 +33,9 @@ def publish(
     /,
     *,
     store: Annotated[Path, Parameter(help="the DuckDB file with every score, tag and decision")] = Path("culpa.duckdb"),
-    out: Annotated[Path | None, Parameter(help="the cleaned file; default: where the run's settings say")] = None,
+    out: Annotated[
+        UsableLocation | None, Parameter(help="the cleaned file; default: where the run was published before")
+    ] = None,
     max_drop: Annotated[float | None, Parameter(help="refuse if a larger share would go; default: the run's")] = None,
     max_drop_per_class: Annotated[float | None, Parameter(help="the same for every single class")] = None,
     gate: Annotated[Gate | None, Parameter(help="better, not-worse or off; default: the run's")] = None,

@@ -15,6 +15,7 @@ from culpa.flows.notify import told
 from culpa.flows.progress import tell
 from culpa.flows.result import Result
 from culpa.tasks import work
+from culpa.tasks.locations import Location
 from culpa.tasks.report import reports_folder
 from culpa.tasks.settings import Settings
 from culpa.tasks.summary import summarize
@@ -61,7 +62,7 @@ def clean_table(settings: Settings, steps: Steps) -> Result:
 def publish_run(
     flagged: Result,
     steps: Steps,
-    out: Path | None,
+    out: Location | None,
     *,
     gate: str | None = None,
     folder: Path | None = None,

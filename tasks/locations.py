@@ -64,6 +64,12 @@ def as_location(given: str | Path) -> Location:
     return given
 
 
+def check_writable(url: str) -> None:
+    """BadInput where nothing can be written to."""
+    if urlsplit(url).scheme.lower() in ("http", "https"):
+        raise BadInput(f"cannot write to {url}: a web server only gives; name s3://BUCKET/... or a file with --out")
+
+
 def last_name(location: Location) -> str:
     """The last part of a path or of a URL's path, without its slash: what a file or folder there is called."""
     return location.name if isinstance(location, Path) else urlsplit(location).path.rstrip("/").rsplit("/", 1)[-1]

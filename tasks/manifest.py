@@ -12,13 +12,14 @@ import duckdb
 
 from culpa.tasks.balance import Side
 from culpa.tasks.guards import Guards
+from culpa.tasks.locations import Location, last_name
 from culpa.tasks.outputs import checksum
 from culpa.tasks.runs import Run, records
 
 FORMAT = 1
 
 
-def describe(connection: duckdb.DuckDBPyConnection, run: Run, guards: Guards, place: Path) -> dict[str, Any]:
+def describe(connection: duckdb.DuckDBPyConnection, run: Run, guards: Guards, place: Location) -> dict[str, Any]:
     """What a manifest says before the files are written: the run, the guards, the plan (temporary table `plan`)."""
     return {
         "format": FORMAT,
@@ -39,7 +40,7 @@ def describe(connection: duckdb.DuckDBPyConnection, run: Run, guards: Guards, pl
         },
         "ingested_at": run.created_at.isoformat(),
         "flagged_at": run.flagged_at.isoformat() if run.flagged_at else None,
-        "out": place.name,
+        "out": last_name(place),
         "counts": {
             "rows": run.row_count,
             "unlabelled": run.unlabelled_count,
@@ -69,13 +70,20 @@ def seal(described: dict[str, Any], files: dict[str, tuple[Path, Side]]) -> dict
 def still_holds(manifest: Path, described: dict[str, Any], files: dict[str, Path]) -> bool:
     """Whether the files that lie there are exactly what publishing again would write."""
     try:
-        found = json.loads(manifest.read_text(encoding="utf-8"))
-        sealed = found.pop("files")
-        return found == json.loads(as_text(described)) and all(
-            sealed[role]["sha256"] == checksum(path) for role, path in files.items()
-        )
+        sealed = seals(manifest.read_text(encoding="utf-8"), described)
+        return sealed is not None and all(sealed[role]["sha256"] == checksum(path) for role, path in files.items())
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False
+
+
+def seals(text: str, described: dict[str, Any]) -> dict[str, Any] | None:
+    """The seals of a manifest's files, by their role; None if it says anything else of the run than `described`.
+
+    Errors: ValueError, LookupError or AttributeError for what is no manifest.
+    """
+    found = json.loads(text)
+    sealed: dict[str, Any] = found.pop("files")
+    return sealed if found == json.loads(as_text(described)) else None
 
 
 def as_text(manifest: dict[str, Any]) -> str:

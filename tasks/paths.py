@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from culpa.tasks.errors import BadInput
 from culpa.tasks.files import find_files
 from culpa.tasks.formats import ending
-from culpa.tasks.locations import Location, is_url, last_name
+from culpa.tasks.locations import Location, check_writable, is_url, last_name
 
 if TYPE_CHECKING:
     from culpa.tasks.settings import Settings
@@ -29,6 +29,7 @@ def check_output(settings: "Settings", out: Location) -> None:
     if is_url(out):
         if out in (settings.source, *settings.references.values()):
             raise BadInput(f"the output {out} is the input or reference file itself: name another with --out")
+        check_writable(out)
         ending(PurePosixPath(last_name(out)))
         return
     out = Path(out)

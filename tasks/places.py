@@ -24,14 +24,16 @@ class Places:
         return files if self.weights is None else {**files, "weights": self.weights}
 
 
-def places_of(run: Run, out: Path | None, *, weights: bool) -> Places:
-    """`cleaned.csv.gz` -> itself, `cleaned.quarantine.parquet`, `cleaned.manifest.json`; BadInput if they cannot be.
-
-    Without `out` it is where the run was published before, else SOURCE.cleaned.parquet beside the source.
-    """
-    clean = Path(out or run.out or _beside(run.source))
-    stem = clean.name[: -len(ending(clean))]
+def places_of(run: Run, clean: Path, *, weights: bool) -> Places:
+    """`cleaned.csv.gz` -> itself, `cleaned.quarantine.parquet`, `cleaned.manifest.json`; BadInput if they cannot be."""
+    places = named_after(clean, run, weights=weights)
     _check_place(clean, run)
+    return places
+
+
+def named_after(clean: Path, run: Run, *, weights: bool) -> Places:
+    """The same, wherever they lie; BadInput if the format is not known or cannot hold the run's columns."""
+    stem = clean.name[: -len(ending(clean))]
     check_can_hold(clean, run.schema)
     quarantine, manifest, weighed = (
         clean.with_name(f"{stem}.{end}") for end in ("quarantine.parquet", "manifest.json", "weights.parquet")
@@ -39,7 +41,8 @@ def places_of(run: Run, out: Path | None, *, weights: bool) -> Places:
     return Places(clean, quarantine, manifest, weighed if weights else None)
 
 
-def _beside(source: str) -> Path:
+def beside(source: str) -> Path:
+    """Where the cleaned file goes if no place is named; BadInput if the source is no file of this machine."""
     path = Path(source)
     if not path.is_file():
         raise BadInput(f"no place to write to follows from the source {source}: name one with --out")

@@ -16,13 +16,15 @@ from culpa.tasks import manifest
 from culpa.tasks.errors import CulpaError
 from culpa.tasks.gate import check_judged
 from culpa.tasks.guards import Guards, check_guards
+from culpa.tasks.locations import Location
 from culpa.tasks.memory import limit_memory
-from culpa.tasks.outputs import Drafts, sweep
-from culpa.tasks.places import Places, places_of
+from culpa.tasks.outputs import Drafts
 from culpa.tasks.plan import make_plan, outcomes
 from culpa.tasks.runs import Run, find_run
 from culpa.tasks.settings import Options
-from culpa.tasks.sides import Progress, write_sides
+from culpa.tasks.sides import Drafted, Progress, write_sides
+from culpa.tasks.sinks.choose import sink_of
+from culpa.tasks.sinks.sink import Sink
 from culpa.tasks.soft_weights import write_weights
 from culpa.tasks.sql import literal
 from culpa.tasks.store import connect, transaction
@@ -35,10 +37,10 @@ class Published:
     """What lies where after a publish."""
 
     run_id: str
-    clean: Path
-    quarantine: Path
-    manifest: Path
-    weights: Path | None
+    clean: Location
+    quarantine: Location
+    manifest: Location
+    weights: Location | None
     counts: dict[str, int]  # rows, clean, dropped, relabelled, kept (by a person), unlabelled
     dropped_by_tag: dict[str, int]
     decisions: dict[str, int]  # how many of each kind were applied, or deferred
@@ -50,7 +52,7 @@ class Planned:
     """One publish, settled: what the manifest says beside its seals, and what the store shall remember."""
 
     run: Run
-    places: Places
+    sink: Sink
     said: dict[str, Any]
     outcomes: pa.Table
     unchanged: bool
@@ -59,7 +61,7 @@ class Planned:
 def publish(
     store: Path,
     run_id: str,
-    out: Path | None = None,
+    out: Location | None = None,
     *,
     max_drop: float | None = None,
     max_drop_per_class: float | None = None,
@@ -75,25 +77,26 @@ def publish(
     """
     with Drafts() as drafts:
         try:
-            with borrowed(Path(store), "publish") as spare, connect(Path(store), read_only=True) as connection:
-                run = find_run(connection, run_id)
-                limit_memory(connection, memory_limit, len(run.schema))
-                connection.execute(f"SET temp_directory = {literal(str(spare / 'spilled'))}")
-                if judged is not None:
-                    check_judged(connection, Path(store), run, judged)
-                guards = _guards(run, max_drop, max_drop_per_class)
-                planned = _plan(connection, run, _places(run, out), guards)
-                if not planned.unchanged:
-                    _draft(connection, planned, drafts, progress)
-            drafts.place()
+            with borrowed(Path(store), "publish") as spare:
+                with connect(Path(store), read_only=True) as connection:
+                    run = find_run(connection, run_id)
+                    limit_memory(connection, memory_limit, len(run.schema))
+                    connection.execute(f"SET temp_directory = {literal(str(spare / 'spilled'))}")
+                    if judged is not None:
+                        check_judged(connection, Path(store), run, judged)
+                    guards = _guards(run, max_drop, max_drop_per_class)
+                    planned = _plan(connection, run, _sink(run, out), guards)
+                    drafted = {} if planned.unchanged else _draft(connection, planned, spare, drafts, progress)
+                if not planned.unchanged:  # the store is closed by now, however long it takes
+                    planned.sink.deliver(drafts, drafted, planned.said)
         except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
             raise CulpaError(f"cannot write the output: {error}; nothing was published") from error
     _remember(Path(store), planned)
     return _published(planned)
 
 
-def _places(run: Run, out: Path | None) -> Places:
-    return places_of(run, out, weights=bool(run.settings.get("weights", False)))
+def _sink(run: Run, out: Location | None) -> Sink:
+    return sink_of(run, out, weights=bool(run.settings.get("weights", False)))
 
 
 def _guards(run: Run, max_drop: float | None, max_drop_per_class: float | None) -> Guards:
@@ -103,26 +106,27 @@ def _guards(run: Run, max_drop: float | None, max_drop_per_class: float | None) 
     return Guards(**{name: float(known[name] if value is None else value) for name, value in asked.items()})
 
 
-def _plan(connection: duckdb.DuckDBPyConnection, run: Run, places: Places, guards: Guards) -> Planned:
+def _plan(connection: duckdb.DuckDBPyConnection, run: Run, sink: Sink, guards: Guards) -> Planned:
     make_plan(connection, run)
     check_guards(connection, run, guards)
-    sweep(places.clean.parent)
-    said = manifest.describe(connection, run, guards, places.clean)
-    unchanged = manifest.still_holds(places.manifest, said, places.sealed)
-    return Planned(run, places, said, outcomes(connection), unchanged)
+    said = manifest.describe(connection, run, guards, sink.shown["clean"])
+    return Planned(run, sink, said, outcomes(connection), sink.holds(said))
 
 
-def _draft(connection: duckdb.DuckDBPyConnection, planned: Planned, drafts: Drafts, progress: Progress | None) -> None:
-    drafted = write_sides(connection, planned.run, planned.places, drafts, progress)
-    if planned.places.weights is not None:
-        drafted["weights"] = write_weights(connection, planned.run, planned.places.weights, drafts)
-    sealed = manifest.seal(planned.said, {role: (one.path, one.side) for role, one in drafted.items()})
-    drafts.draft(planned.places.manifest).write_text(manifest.as_text(sealed), encoding="utf-8")
+def _draft(
+    connection: duckdb.DuckDBPyConnection, planned: Planned, work: Path, drafts: Drafts, progress: Progress | None
+) -> dict[str, Drafted]:
+    places = planned.sink.places(work)
+    drafted = write_sides(connection, planned.run, places, drafts, progress)
+    if places.weights is not None:
+        drafted["weights"] = write_weights(connection, planned.run, places.weights, drafts)
+    return drafted
 
 
 def _remember(store: Path, planned: Planned) -> None:
     """Mark the run published and keep what became of its rows; nothing to do when the store says so already."""
-    out = str(planned.places.clean.absolute())
+    clean = planned.sink.shown["clean"]
+    out = str(clean.absolute() if isinstance(clean, Path) else clean)
     if planned.unchanged and planned.run.state == "published" and planned.run.out == out:
         return
     try:
@@ -147,14 +151,14 @@ def _write_outcomes(connection: duckdb.DuckDBPyConnection, planned: Planned, out
 
 
 def _published(planned: Planned) -> Published:
-    counts, run = planned.said["counts"], planned.run
+    counts, run, shown = planned.said["counts"], planned.run, planned.sink.shown
     fates = {fate: counts["outcomes"].get(fate, 0) for fate in ("dropped", "relabelled", "kept")}
     return Published(
         run_id=run.run_id,
-        clean=planned.places.clean,
-        quarantine=planned.places.quarantine,
-        manifest=planned.places.manifest,
-        weights=planned.places.weights,
+        clean=shown["clean"],
+        quarantine=shown["quarantine"],
+        manifest=shown["manifest"],
+        weights=shown.get("weights"),
         counts={
             "rows": run.row_count,
             "clean": run.row_count - fates["dropped"],

@@ -1,6 +1,8 @@
 """Sources and outputs at URLs, tried against a real S3 server and real web servers on this machine."""
 
+import hashlib
 import http.server
+import json
 import logging
 import os
 import ssl
@@ -15,9 +17,14 @@ from typing import Any
 
 import pytest
 
+from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.locations import as_location, redacted
+from culpa.tasks.publish import publish
 from culpa.tasks.settings import read_settings
+from culpa.tasks.sinks import urls
+from tests.tasks.small_store import ask as ask_store
+from tests.tasks.small_store import pets
 from tests.tasks.tables import animals, ask, ingested, saved
 
 SECRET = "never-shown"
@@ -271,3 +278,105 @@ def _certificate(folder: Path) -> Path:
     pem = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
     file.write_bytes(pem + signed.public_bytes(serialization.Encoding.PEM))
     return file
+
+
+OUT = "s3://zoo-data/out/cleaned.parquet"
+
+
+def keys(bucket: Any) -> dict[str, str]:
+    return {one.key: one.e_tag for one in bucket.objects.all()}
+
+
+def test_an_output_in_s3_is_the_same_bytes_as_one_here(folder: Path, s3: Any) -> None:
+    run = pets(folder)
+    here, there = run.publish(), run.publish(OUT)
+    assert there.clean == OUT
+    assert there.manifest == "s3://zoo-data/out/cleaned.manifest.json"
+    for role in ("clean", "quarantine"):
+        key = getattr(there, role).removeprefix("s3://zoo-data/")
+        assert s3.Object(key).get()["Body"].read() == getattr(here, role).read_bytes()
+    assert sorted(keys(s3)) == [f"out/cleaned.{end}" for end in ("manifest.json", "parquet", "quarantine.parquet")]
+    assert ask_store(run.store, "SELECT out FROM runs") == [(OUT,)]
+    assert not list(folder.glob("*.work/publish*"))
+
+
+def test_the_manifest_in_s3_seals_the_files_by_what_s3_calls_them(folder: Path, s3: Any) -> None:
+    pets(folder).publish(OUT)
+    manifest = json.loads(s3.Object("out/cleaned.manifest.json").get()["Body"].read())
+    for role, key in {"clean": "out/cleaned.parquet", "quarantine": "out/cleaned.quarantine.parquet"}.items():
+        body = s3.Object(key).get()["Body"].read()
+        sealed = manifest["files"][role]
+        assert (sealed["sha256"], sealed["bytes"]) == (hashlib.sha256(body).hexdigest(), len(body))
+        assert f'"{sealed["etag"]}"' == s3.Object(key).e_tag
+    assert SECRET not in json.dumps(manifest)
+
+
+def test_publishing_again_to_s3_sends_nothing_and_a_changed_file_is_sent_anew(folder: Path, s3: Any) -> None:
+    run = pets(folder)
+    run.publish(OUT)
+    before = keys(s3)
+    assert publish(run.store, run.run_id, max_drop=0.3).unchanged
+    s3.put_object(Key="out/cleaned.quarantine.parquet", Body=b"changed by hand")
+    assert not run.publish(OUT).unchanged
+    assert keys(s3) == before
+
+
+@pytest.mark.parametrize("broken", ["out/cleaned.quarantine.parquet", "out/cleaned.parquet"])
+def test_an_interrupted_upload_leaves_no_manifest_not_even_the_one_before(
+    folder: Path, s3: Any, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    import s3fs
+
+    run = pets(folder)
+    run.publish(OUT)
+    decide(run.store, ["r4"], "keep", by="ann")
+    put = s3fs.S3FileSystem._put_file
+
+    async def cut(self: Any, file: str, path: str, **options: Any) -> None:
+        if path.endswith(broken):
+            raise ConnectionError("the line is cut")
+        await put(self, file, path, **options)
+
+    with monkeypatch.context() as context:
+        context.setattr(s3fs.S3FileSystem, "_put_file", cut)
+        with pytest.raises(CulpaError, match=r"cannot reach s3://zoo-data/out/cleaned\.parquet: the line is cut"):
+            run.publish(OUT)
+    assert "out/cleaned.manifest.json" not in keys(s3)
+    assert ask_store(run.store, "SELECT state, count(*) FROM runs GROUP BY state") == [("published", 1)]
+    assert (run.publish(OUT).counts["dropped"], len(keys(s3))) == (1, 3)
+
+
+def test_bytes_that_change_on_the_way_are_noticed(folder: Path, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import s3fs
+
+    put = s3fs.S3FileSystem._put_file
+
+    async def garbled(self: Any, file: str, path: str, **options: Any) -> None:
+        Path(file).write_bytes(Path(file).read_bytes()[:-1] + b"?") if path.endswith("cleaned.parquet") else None
+        await put(self, file, path, **options)
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "_put_file", garbled)
+    monkeypatch.setattr(urls, "_expected_tags", lambda file: ())  # a store whose ETag is not a hash of ours
+    with pytest.raises(CulpaError, match=r"out/cleaned\.parquet is not what was sent"):
+        pets(folder).publish(OUT)
+    assert "out/cleaned.manifest.json" not in keys(s3)
+
+
+def test_a_large_upload_in_parts_is_known_by_its_tag(tmp_path: Path, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(urls, "PART", 5 << 20)
+    monkeypatch.setattr(urls, "_read_back", None)  # not needed, then
+    file = tmp_path / "large"
+    file.write_bytes(os.urandom(12 << 20))
+    system, path = urls.file_system("s3://zoo-data/large")
+    tag = urls._upload(system, file, path, "")["etag"]
+    assert tag.endswith("-3")
+
+
+def test_a_bucket_that_is_not_there_says_so(folder: Path, s3: Any) -> None:
+    with pytest.raises(BadInput, match="no such file: s3://no-bucket/cleaned.parquet"):
+        pets(folder).publish("s3://no-bucket/cleaned.parquet")
+
+
+def test_nothing_can_be_written_to_a_web_server(folder: Path) -> None:
+    with pytest.raises(BadInput, match="cannot write to https://zoo.org/a.csv"):
+        pets(folder).publish("https://zoo.org/a.csv")
