@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 NAMED = ("culpa", "duckdb", "numpy", "scipy", "scikit-learn", "pyarrow", "pandas", "torch", "prefect")
 
 
-def run_id_of(found: "Input", settings: Settings) -> str:
-    """The first 12 hex digits of the hash of everything that the answer depends on; where things lie plays no part."""
+def run_id_of(found: "Input", settings: Settings, onto: str | None = None) -> str:
+    """The first 12 hex digits of the hash of everything that the answer depends on; where things lie plays no part.
+
+    `onto` is the full run that a batch comes onto.
+    """
     trusted = {reference.name: reference.fingerprint for reference in found.references}
     parts = [found.fingerprint, list(trusted.items()), settings.answer_settings(), version("culpa")]
+    parts += [] if onto is None else [onto]
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 

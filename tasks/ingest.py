@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from culpa.tasks import store as stores
+from culpa.tasks.batch.dataset import DataSet, find_dataset
 from culpa.tasks.brought import check_proxy
 from culpa.tasks.errors import CulpaError
 from culpa.tasks.fingerprint import run_id_of
@@ -35,6 +36,7 @@ class Ingested:
     notes: tuple[str, ...]  # how the data was read
     warnings: tuple[str, ...]  # what looks wrong with it
     unchanged: bool  # the run was flagged before: there is nothing left to do
+    onto: str | None = None  # of a batch: the full run that it came onto
 
 
 def ingest(settings: Settings) -> Ingested:
@@ -48,8 +50,9 @@ def ingest(settings: Settings) -> Ingested:
     try:
         with staging_folder(settings.store) as folder:
             with staging(folder) as connection:
-                found = read_input(connection, settings)
-            return _keep(folder, settings, found)
+                onto = find_dataset(settings)
+                found = read_input(connection, settings, onto)
+            return _keep(folder, settings, found, onto)
     except duckdb.OutOfMemoryException as error:
         raise CulpaError(
             f"{settings.source_name} needs more memory than allowed: raise --memory-limit ({error})"
@@ -60,8 +63,11 @@ def ingest(settings: Settings) -> Ingested:
         ) from error
 
 
-def _keep(folder: Path, settings: Settings, found: Input) -> Ingested:
-    run_id = run_id_of(found, settings)
+def _keep(folder: Path, settings: Settings, found: Input, onto: DataSet | None) -> Ingested:
+    run_id, root = run_id_of(found, settings), None
+    if onto is not None and run_id != onto.run.run_id:  # else it is the full run's own input, come again
+        root = onto.run.run_id
+        run_id = run_id_of(found, settings, root)
     ingested = Ingested(
         run_id=run_id,
         dataset=settings.dataset_name,
@@ -72,9 +78,10 @@ def _keep(folder: Path, settings: Settings, found: Input) -> Ingested:
         notes=messages(found.remarks, "note"),
         warnings=messages(found.remarks, "warning"),
         unchanged=False,
+        onto=root,
     )
     stores.create(settings.store)
     state = state_of(settings.store, run_id)
     if state is None:
-        write_run(folder, settings, run_id, found)
+        write_run(folder, settings, run_id, found, root)
     return replace(ingested, unchanged=state in ("flagged", "published"))

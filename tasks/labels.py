@@ -56,6 +56,25 @@ def read_label(connection: duckdb.DuckDBPyConnection, table: str, column: str, w
     return Label(column, kind, task, classes, text, values["rows"] - values["filled"], remarks)
 
 
+def expect_label(connection: duckdb.DuckDBPyConnection, table: str, column: str, classes: tuple[str, ...]) -> Label:
+    """The label of a staged batch, of a data set with these classes (none: regression); BadInput for another class."""
+    kind = columns_of(connection, table)[column]
+    task: Literal["classification", "regression"] = "classification" if classes else "regression"
+    text = _text(column, kind, task, all(name.lstrip("-").isdigit() for name in classes))
+    came = connection.execute(f"SELECT {text} AS class, count(*) FROM {quoted(table)} GROUP BY class").fetchall()
+    counts: dict[str | None, int] = dict(came)
+    unlabelled = counts.pop(None, 0)
+    unknown = sorted(str(name) for name in set(counts) - set(classes)) if classes else []
+    if unknown:
+        rows = sum(counts[name] for name in unknown)
+        raise BadInput(
+            f"{rows:,} rows have a label that the data set does not know ({', '.join(map(repr, unknown[:5]))}; it "
+            f"knows {', '.join(map(repr, classes[:20]))}): mend them, or take the new classes in by cleaning all of the data "
+            "again without --onto"
+        )
+    return Label(column, kind, task, classes, text, unlabelled, ())
+
+
 def _measured(connection: duckdb.DuckDBPyConnection, table: str, column: str, kind: str) -> dict[str, Any]:
     name = quoted(column)
     number = f"CAST({name} AS DOUBLE)" if family(kind) in ("integer", "float") else f"TRY_CAST({name} AS DOUBLE)"

@@ -12,10 +12,11 @@ import duckdb
 import pyarrow as pa
 
 from culpa.tasks import identity, odd_labels, roles
+from culpa.tasks.batch.dataset import DataSet
 from culpa.tasks.errors import BadInput
 from culpa.tasks.keys import check_keys
 from culpa.tasks.kinds import Role
-from culpa.tasks.labels import Label, empty_labels, read_label
+from culpa.tasks.labels import Label, empty_labels, expect_label, read_label
 from culpa.tasks.memory import limit_memory
 from culpa.tasks.nearest import nearest
 from culpa.tasks.profiles import Profile, columns_of, measure
@@ -43,17 +44,22 @@ class Input:
     remarks: tuple[Remark, ...]
 
 
-def read_input(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Input:
-    """Stage and understand the source and the trusted file; BadInput at the first thing that makes them unusable."""
+def read_input(connection: duckdb.DuckDBPyConnection, settings: Settings, onto: DataSet | None = None) -> Input:
+    """Stage and understand the source and the trusted file; BadInput at the first thing that makes them unusable.
+
+    A batch is read as the data set was that it comes `onto`: its types, roles and classes.
+    """
     source = open_source(connection, settings)
+    if onto is not None:
+        source = onto.shaped(source)
     _check_columns(source, settings)
     limit_memory(connection, settings.memory_limit, len(source.schema))
-    rows = load(connection, source, "data")
+    rows = load(connection, source, "data", None if onto is None else onto.kinds)
     if settings.key is not None:
         check_keys(connection, "data", settings.key, source.name)
-    label = read_label(connection, "data", settings.label, settings.task)
+    label = _label(connection, settings, onto)
     profiles = _profiles(connection, settings)
-    columns = _columns(connection, settings, label, profiles, source.declared)
+    columns = onto.columns if onto else _columns(connection, settings, label, profiles, source.declared)
     _check_features(columns, profiles)
     references = _references(connection, settings, label, columns)
     remarks = _name_and_remark(connection, settings, label, columns, profiles, references)
@@ -79,6 +85,12 @@ def _name_and_remark(
         *(remark for reference in references for remark in reference.remarks),
         *mark_reference_rows(connection, [*references[:1], *(one for one in references[1:] if one.name == JUDGING)]),
     )
+
+
+def _label(connection: duckdb.DuckDBPyConnection, settings: Settings, onto: DataSet | None) -> Label:
+    if onto is None:
+        return read_label(connection, "data", settings.label, settings.task)
+    return expect_label(connection, "data", settings.label, onto.run.classes)
 
 
 def _check_columns(source: Source, settings: Settings) -> None:

@@ -43,6 +43,7 @@ class Run:
     flagged_at: datetime | None
     published_at: datetime | None
     out: str | None
+    onto: str | None  # of a batch: the full run that it came onto
     keeps_data: bool  # False: the store holds only ids, hashes, labels and scores of its rows
     forgotten_at: datetime | None  # when its scores were pruned; None: they are there
 

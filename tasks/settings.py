@@ -24,7 +24,7 @@ Task = Literal["auto", "classification", "regression"]
 Gate = Literal["better", "not-worse", "off"]
 
 _PLACES = {"source", "table", "reference", "store", "out", "chunk_rows", "memory_limit", "cache", "report", "judge_on"}
-_PLACES |= {"notify"}
+_PLACES |= {"notify", "onto"}
 _GUARDS = {"max_drop", "max_drop_per_class"}  # they refuse to publish an answer, and do not change it
 _PATTERN = re.compile(r"[*?\[\]{}]+")
 
@@ -60,6 +60,12 @@ class Options(BaseModel):
     )
     dataset: str | None = Field(
         default=None, min_length=1, description="its name in the store; default: the file's name"
+    )
+    onto: str | None = Field(
+        default=None,
+        min_length=1,
+        description="a data set of the store that the input is a batch of: only its new and changed rows are scored, "
+        "by the accepted ones so far and themselves; one that is not there yet begins with this input",
     )
     task: Task = Field(default="auto", description="what the label is; auto: a float of many values is a regression")
     proxy: str = Field(
@@ -174,6 +180,14 @@ class Options(BaseModel):
         return self.gate != "off" and self.judge_on is None
 
     @model_validator(mode="after")
+    def _one_data_set(self) -> Self:
+        if None not in (self.onto, self.dataset) and self.onto != self.dataset:
+            raise ValueError(
+                f"the input is a batch of {self.onto!r} (onto) and the data set {self.dataset!r}; name one"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _each_set_once(self) -> Self:
         if JUDGING in reference_sets(self.reference):
             raise ValueError(f"a set of reference rows cannot be called {JUDGING!r}: name the gate's file by judge_on")
@@ -213,7 +227,7 @@ class Settings(Options):
     @property
     def dataset_name(self) -> str:
         """The name in the store: the one given, else the source's stem in letters, digits and underscores."""
-        return self.dataset or re.sub(r"\W+", "_", _stem(self.source)).strip("_") or "table"
+        return self.onto or self.dataset or re.sub(r"\W+", "_", _stem(self.source)).strip("_") or "table"
 
     @property
     def out_path(self) -> Location:

@@ -32,8 +32,11 @@ def state_of(store: Path, run_id: str) -> str | None:
     return str(found[0][0]) if found else None
 
 
-def write_run(folder: Path, settings: Settings, run_id: str, found: Input) -> None:
-    """Copy the staged tables of `folder` into the store as the run `run_id`, unless another process just did."""
+def write_run(folder: Path, settings: Settings, run_id: str, found: Input, onto: str | None = None) -> None:
+    """Copy the staged tables of `folder` into the store as the run `run_id`, unless another process just did.
+
+    `onto` is the full run that a batch comes onto.
+    """
     with transaction(settings.store) as connection:
         limit_memory(connection, settings.memory_limit, len(found.columns))
         connection.execute(f"ATTACH {literal(str(folder / FILE))} AS staged (READ_ONLY)")
@@ -43,7 +46,7 @@ def write_run(folder: Path, settings: Settings, run_id: str, found: Input) -> No
         _copy_rows(connection, run_id)
         sets = [_copy_reference(connection, settings, run_id, reference) for reference in found.references]
         _write_dataset(connection, settings, found)
-        _write_line(connection, "runs", _run(settings, run_id, found, table, sets))
+        _write_line(connection, "runs", {**_run(settings, run_id, found, table, sets), "onto": onto})
 
 
 def _copy_data(connection: duckdb.DuckDBPyConnection, prefix: str, data: str, named: str) -> str:
