@@ -21,9 +21,9 @@ CREATE OR REPLACE VIEW {clean_rows} AS
 SELECT {relabelled}, v.row_id
 FROM verdicts v
 JOIN current_runs u ON u.run_id = v.run_id
-ANTI JOIN later_rows l ON l.dataset = u.dataset AND l.row_id = v.row_id AND l.turn > u.turn
 JOIN {data} data ON data.__row_id = v.row_id AND data.__row_hash = v.row_hash
 WHERE u.dataset = {dataset} AND v.outcome <> 'dropped'
+  AND (v.run_id, v.row_id) NOT IN (SELECT (run_id, row_id) FROM superseded_rows)
 ORDER BY u.created_at, u.run_id, v.position;
 
 -- The present rows that a publish now would take out, in the order in which they came.
@@ -31,9 +31,9 @@ CREATE OR REPLACE VIEW {quarantine} AS
 SELECT {own}, v.row_id, v.tag, v.reason, v.run_id AS run
 FROM verdicts v
 JOIN current_runs u ON u.run_id = v.run_id
-ANTI JOIN later_rows l ON l.dataset = u.dataset AND l.row_id = v.row_id AND l.turn > u.turn
 JOIN {data} data ON data.__row_id = v.row_id AND data.__row_hash = v.row_hash
 WHERE u.dataset = {dataset} AND v.outcome = 'dropped'
+  AND (v.run_id, v.row_id) NOT IN (SELECT (run_id, row_id) FROM superseded_rows)
 ORDER BY u.created_at, u.run_id, v.position;
 
 CREATE OR REPLACE VIEW flagged AS SELECT * FROM {flagged};

@@ -19,17 +19,22 @@ SELECT u.*, row_number() OVER (PARTITION BY u.dataset ORDER BY u.flagged_at, u.c
 FROM runs u SEMI JOIN roots ON roots.run_id = coalesce(u.onto, u.run_id)
 WHERE u.flagged_at IS NOT NULL;
 
--- The rows of all current runs but the first: what may stand in the place of an earlier version. None in a data set of one run,
--- which then pays nothing for the anti joins against it.
-CREATE OR REPLACE VIEW later_rows AS
-SELECT u.dataset, u.run_id, u.turn, r.row_id FROM rows r JOIN current_runs u ON u.run_id = r.run_id WHERE u.turn > 1;
+-- Rows of current runs in whose place a later one has a newer version. In a data set of one full run there are none, and
+-- asking costs it next to nothing: NOT IN is kept for that (an anti join would gather all the other rows instead).
+CREATE OR REPLACE VIEW superseded_rows AS
+WITH later AS (
+    SELECT u.dataset, u.turn, r.row_id FROM rows r JOIN current_runs u ON u.run_id = r.run_id WHERE u.turn > 1
+)
+SELECT DISTINCT r.run_id, r.row_id
+FROM rows r
+JOIN current_runs u ON u.run_id = r.run_id
+JOIN later l ON l.dataset = u.dataset AND l.row_id = r.row_id AND l.turn > u.turn;
 
 -- Each data set's present rows, every row once: of a row that several current runs hold, the version that was flagged last.
 CREATE OR REPLACE VIEW current_rows AS
 SELECT u.dataset, r.*
-FROM rows r
-JOIN current_runs u ON u.run_id = r.run_id
-ANTI JOIN later_rows l ON l.dataset = u.dataset AND l.row_id = r.row_id AND l.turn > u.turn;
+FROM rows r JOIN current_runs u ON u.run_id = r.run_id
+WHERE (r.run_id, r.row_id) NOT IN (SELECT (run_id, row_id) FROM superseded_rows);
 
 -- The reference rows that score a run: those of its first set, of which the gate may put half aside; the set `judging`
 -- scores nothing.
@@ -113,10 +118,8 @@ SELECT v.dataset, coalesce(u.onto, u.run_id) AS run_id, v.tag AS issue, v.given_
        count(*) FILTER (v.droppable) AS droppable,
        count(*) FILTER (v.outcome IN ('kept', 'relabelled') OR v.outcome = 'dropped' AND v.decision = 'drop') AS decided,
        count(*) FILTER (v.outcome = 'dropped') AS dropped
-FROM verdicts v
-JOIN current_runs u ON u.run_id = v.run_id
-ANTI JOIN later_rows l ON l.dataset = u.dataset AND l.row_id = v.row_id AND l.turn > u.turn
-WHERE v.tag <> 'neither'
+FROM verdicts v JOIN current_runs u ON u.run_id = v.run_id
+WHERE v.tag <> 'neither' AND (v.run_id, v.row_id) NOT IN (SELECT (run_id, row_id) FROM superseded_rows)
 GROUP BY ALL
 UNION ALL
 SELECT dataset, root, 'duplicates_disagree', NULL, sum(members)::BIGINT, count(*), 0, 0, 0
@@ -134,10 +137,9 @@ GROUP BY ALL;
 CREATE OR REPLACE VIEW marked_rows AS
 WITH marked AS (
     SELECT u.dataset, t.run_id, t.row_id
-    FROM tags t
-    JOIN current_runs u ON u.run_id = t.run_id
-    ANTI JOIN later_rows l ON l.dataset = u.dataset AND l.row_id = t.row_id AND l.turn > u.turn
-    WHERE t.corner <> 'neither' OR t.tag <> 'neither' OR t.droppable
+    FROM tags t JOIN current_runs u ON u.run_id = t.run_id
+    WHERE (t.corner <> 'neither' OR t.tag <> 'neither' OR t.droppable)
+      AND (t.run_id, t.row_id) NOT IN (SELECT (run_id, row_id) FROM superseded_rows)
     UNION
     SELECT dataset, run_id, row_id FROM current_decisions WHERE run_id IS NOT NULL
 ),
