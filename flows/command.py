@@ -12,6 +12,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from culpa.flows import operate, report, review, run, storage
+from culpa.flows.page import command as page
 from culpa.flows.quiet import be_quiet
 from culpa.flows.run import REFUSED
 from culpa.tasks.errors import BadInput, CulpaError, Refused
@@ -36,6 +37,7 @@ reviewing = App(name="review", help="Look at the flagged rows in a page, or carr
 storing = App(name="store", help="Check a store, forget old scores, back it up.")
 for command in (storage.check, storage.prune, storage.export, storage.restore):
     storing.command(command)
+reviewing.default(page.review)
 app.command(reviewing)
 app.command(storing)
 
