@@ -19,7 +19,8 @@ __all__ = ["SCHEMA_VERSION", "WAITED", "open_store", "version_of"]
 SCHEMA_VERSION = 4
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5  # seconds, each times a random factor around 1
 
-WAITED: list[Callable[[float], None]] = []  # told the seconds that each opening took; for measurements
+# Told of each opening how many seconds it took, and whether it was for reading only; for measurements.
+WAITED: list[Callable[[float, bool], None]] = []
 
 
 def open_store(path: Path, read_only: bool, wait_seconds: float) -> duckdb.DuckDBPyConnection:
@@ -37,7 +38,7 @@ def open_store(path: Path, read_only: bool, wait_seconds: float) -> duckdb.DuckD
                 raise Busy(_busy(path, wait_seconds, error)) from error
         else:
             for tell in WAITED:
-                tell(time.monotonic() - start)
+                tell(time.monotonic() - start, read_only)
             return connection
         time.sleep(pause * random.uniform(0.5, 1.5))
         pause = min(2 * pause, LONGEST_PAUSE)

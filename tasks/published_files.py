@@ -20,14 +20,14 @@ Found = tuple[str, str, int, str | None]  # the problem, where, how many, which 
 def changed_files(connection: duckdb.DuckDBPyConnection) -> Iterator[Found]:
     """What is missing or changed of the files of every place that was published to, by the last run that went there."""
     last = connection.execute(
-        """SELECT run_id, out, row_count FROM runs WHERE state = 'published' AND out IS NOT NULL
+        """SELECT run_id, out FROM runs WHERE state = 'published' AND out IS NOT NULL
            QUALIFY row_number() OVER (PARTITION BY out ORDER BY published_at DESC, run_id) = 1 ORDER BY run_id"""
     ).fetchall()
-    for run_id, out, row_count in last:
-        yield from _of_run(connection, run_id, Path(out), row_count)
+    for run_id, out in last:
+        yield from _of_place(connection, run_id, Path(out))
 
 
-def _of_run(connection: duckdb.DuckDBPyConnection, run_id: str, out: Path, row_count: int) -> Iterator[Found]:
+def _of_place(connection: duckdb.DuckDBPyConnection, run_id: str, out: Path) -> Iterator[Found]:
     where = f"run {run_id}"
     try:
         stem = out.name[: -len(ending(out))]
@@ -38,7 +38,8 @@ def _of_run(connection: duckdb.DuckDBPyConnection, run_id: str, out: Path, row_c
         yield "file_missing", where, 1, str(manifest)
         return
     said = _read(manifest)
-    if said is None or said.get("run") != run_id or "clean" not in said["files"]:
+    known = [] if said is None else _run(connection, said.get("run"), out)
+    if said is None or not known or not {"clean", "quarantine"} <= said["files"].keys():
         yield "file_changed", where, 1, str(manifest)
         return
     for role, sealed in said["files"].items():
@@ -47,7 +48,22 @@ def _of_run(connection: duckdb.DuckDBPyConnection, run_id: str, out: Path, row_c
             yield "file_missing", where, 1, str(path)
         elif checksum(path) != sealed["sha256"]:
             yield "file_changed", where, 1, str(path)
-    yield from _unbalanced(connection, run_id, manifest, said["files"], row_count)
+    yield from _unbalanced(known[0], manifest, said["files"])
+
+
+def _run(connection: duckdb.DuckDBPyConnection, run_id: object, out: Path) -> list[tuple[Any, ...]]:
+    """What the store knows of the run that was published here last: id, rows, their checksum, how many were dropped.
+
+    That may be another run than the store has for this place, since a run remembers only the last of its places; what
+    it dropped here is then not known.
+    """
+    return connection.execute(
+        f"""SELECT run_id, row_count, (SELECT coalesce(sum({ROW_CHECKSUM}), 0) FROM rows r WHERE r.run_id = u.run_id),
+                   CASE WHEN out = $out AND state = 'published' THEN
+                       (SELECT count(*) FROM outcomes o WHERE o.run_id = u.run_id AND outcome = 'dropped') END
+            FROM runs u WHERE run_id = $run""",
+        {"run": str(run_id), "out": str(out)},
+    ).fetchall()
 
 
 def _read(manifest: Path) -> dict[str, Any] | None:
@@ -58,17 +74,14 @@ def _read(manifest: Path) -> dict[str, Any] | None:
         return None
 
 
-def _unbalanced(
-    connection: duckdb.DuckDBPyConnection, run_id: str, manifest: Path, files: dict[str, Any], row_count: int
-) -> Iterator[Found]:
+def _unbalanced(known: tuple[Any, ...], manifest: Path, files: dict[str, Any]) -> Iterator[Found]:
     """clean + quarantine = input, by count and by checksum; and what the store remembers as dropped is what is gone."""
-    given, gone = connection.execute(
-        f"""SELECT (SELECT coalesce(sum({ROW_CHECKSUM}), 0) FROM rows WHERE run_id = $run),
-                   (SELECT count(*) FROM outcomes WHERE run_id = $run AND outcome = 'dropped')""",
-        {"run": run_id},
-    ).fetchall()[0]
+    run_id, row_count, content, dropped = known
     sides = [files[role] for role in ("clean", "quarantine")]
-    rows, content = sum(side["rows"] for side in sides), sum(int(side["row_checksum"]) for side in sides)
-    off = abs(rows - row_count) or int(content != int(given)) or abs(files["quarantine"]["rows"] - gone)
+    off = (
+        abs(sum(side["rows"] for side in sides) - row_count)
+        or int(sum(int(side["row_checksum"]) for side in sides) != int(content))
+        or abs(files["quarantine"]["rows"] - (files["quarantine"]["rows"] if dropped is None else dropped))
+    )
     if off:
         yield "file_unbalanced", f"run {run_id}", off, str(manifest)
