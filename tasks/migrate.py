@@ -15,6 +15,7 @@ from pathlib import Path
 
 import duckdb
 
+from culpa.tasks.comments import write_comments
 from culpa.tasks.errors import CulpaError
 from culpa.tasks.opening import SCHEMA_VERSION, open_store, version_of
 from culpa.tasks.outputs import checksum, draft_of, flush
@@ -116,6 +117,7 @@ def _change(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         connection.begin()
         connection.execute(statement("upgrade"))
         make_views_again(connection)
+        write_comments(connection)
         connection.commit()
     except duckdb.Error as error:
         with suppress(duckdb.Error):  # a failed commit has already ended the transaction

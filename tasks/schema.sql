@@ -132,7 +132,7 @@ CREATE TABLE decisions (                -- append-only: the latest decision on a
     dataset VARCHAR,                    -- these two may be left out in plain SQL: then it is the row as it stood at reviewed_at
     decision VARCHAR NOT NULL CHECK (decision IN ('keep', 'drop', 'relabel', 'defer')),
     new_label VARCHAR,
-    reviewed_by VARCHAR NOT NULL,
+    reviewed_by VARCHAR NOT NULL CHECK (trim(reviewed_by) <> ''),
     reviewed_at TIMESTAMP NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'),
     note VARCHAR,
     CHECK ((decision = 'relabel') = (new_label IS NOT NULL))

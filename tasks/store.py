@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from culpa.tasks.comments import write_comments
 from culpa.tasks.errors import BadInput
 from culpa.tasks.migrate import migrate
 from culpa.tasks.opening import SCHEMA_VERSION, open_store, version_of
@@ -44,9 +45,12 @@ def create(path: Path) -> None:
 def write_empty(draft: Path) -> None:
     """The schema, in a file for its owner alone."""
     with owner_only(), duckdb.connect(draft, config={"storage_compatibility_version": STORAGE_VERSION}) as connection:
+        connection.begin()
         connection.execute(statement("schema"))
         connection.execute("INSERT INTO meta VALUES ('culpa', 1)")
         connection.execute(statement("upgrade"))
+        write_comments(connection)
+        connection.commit()
 
 
 def _appear(draft: Path, path: Path) -> None:

@@ -3,6 +3,7 @@
 import duckdb
 import pyarrow as pa
 
+from culpa.tasks.comments import write_comments
 from culpa.tasks.runs import Run
 from culpa.tasks.sql import filled, literal, quoted, statement
 
@@ -36,6 +37,7 @@ def create_views(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
             **{name: quoted(f"{name}_{run.dataset}") for name in SHORT_NAMES},
         )
     )
+    write_comments(connection)
 
 
 def use_current_views(connection: duckdb.DuckDBPyConnection) -> None:

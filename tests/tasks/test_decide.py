@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -232,3 +233,34 @@ def test_row_ids_that_look_like_numbers_stay_as_they_are(folder: Path) -> None:
     (folder / "decisions.csv").write_text("row_id,decision,reviewed_by\n007,keep,ann\n")
     decide_from_csv(run.store, folder / "decisions.csv")
     assert states(run) == [("007", "keep", "valid", False)]
+
+
+def test_reviewer_and_time_are_filled_in_where_plain_sql_leaves_them_out(folder: Path) -> None:
+    run = pets(folder)
+    plain_sql(run, "INSERT INTO decisions (row_id, decision) VALUES ('r4', 'keep')")
+    plain_sql(run, "SET VARIABLE reviewer = 'ann'; INSERT INTO decisions (row_id, decision) VALUES ('r7', 'keep')")
+    found = ask(
+        run.store,
+        "SELECT row_id, reviewed_by, now() AT TIME ZONE 'UTC' - reviewed_at < INTERVAL 1 MINUTE FROM decisions",
+    )
+    user = ask(run.store, "SELECT current_user")[0][0]
+    assert found == [("r4", user, True), ("r7", "ann", True)]
+    assert [state for *_, state, _ in states(run)] == ["valid", "valid"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "('r4', 'remove', NULL, 'ann')",
+        "('r4', 'relabel', NULL, 'ann')",
+        "('r4', 'keep', 'cat', 'ann')",
+        "('r4', 'keep', NULL, '  ')",
+        "('r4', 'keep', NULL, NULL)",
+        "(NULL, 'keep', NULL, 'ann')",
+    ],
+)
+def test_plain_sql_cannot_write_a_decision_that_cannot_be(folder: Path, values: str) -> None:
+    run = pets(folder)
+    with pytest.raises(duckdb.ConstraintException):
+        plain_sql(run, f"INSERT INTO decisions (row_id, decision, new_label, reviewed_by) VALUES {values}")
+    assert states(run) == []
