@@ -4,6 +4,7 @@ Endpoints are plain functions, which FastAPI runs on threads of their own, so th
 not the others'.
 """
 
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -40,10 +41,18 @@ def make_app(desk: Desk, door: Door, by: str | None = None) -> FastAPI:
 def _guard(app: FastAPI, door: Door) -> None:
     @app.middleware("http")
     async def guard(request: Request, answer: Next) -> Response:
-        response = _turned_away(request, door) or await answer(request)
+        response = _turned_away(request, door) or await _answered(request, answer)
         for name, value in HEADERS.items():
             response.headers[name] = value
         return response
+
+
+async def _answered(request: Request, answer: Next) -> Response:
+    try:
+        return await answer(request)
+    except Exception:
+        traceback.print_exc()
+        return JSONResponse({"message": "something failed that nobody foresaw; the terminal says what"}, 500)
 
 
 def _turned_away(request: Request, door: Door) -> Response | None:

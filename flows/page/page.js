@@ -108,8 +108,9 @@ function show(row, before = "") {
   prepare(row.row_id);
 }
 
-async function move(step, before = "") {
-  const found = await getRow(current === null ? null : current.row_id, step);
+async function move(step, before = "", gone = 0) { // gone: rows that have left the filter since the next one was asked for
+  const found = { ...await getRow(current === null ? null : current.row_id, step) };
+  if (found.number) { found.number -= gone; found.matching -= gone; }
   if (found.row_id === null && current !== null && step > 0) { return wrap(before); }
   if (found.row_id === null && current !== null) { return say(`${before}This is the first row.`); }
   show(found, before);
@@ -118,12 +119,13 @@ async function move(step, before = "") {
 
 async function wrap(before) { // after the last row come those that were passed over
   const first = await (await ask(address(null, 1))).json();
-  if (first.row_id !== null && first.row_id === current.row_id) { return say(`${before}This is the last row.`); }
+  if (first.row_id !== null && first.row_id === current.row_id) { return show(first, `${before}This is the last row. `); }
   show(first, `${before}${first.row_id === null ? "" : "From the top: "}`);
 }
 
 async function look() { // how far everybody is, and whether somebody decided on this row
-  const at = current === null ? "/state" : `/state?row=${encodeURIComponent(current.row_id)}`;
+  const row = current;
+  const at = row === null ? "/state" : `/state?row=${encodeURIComponent(row.row_id)}`;
   const state = await (await ask(at)).json();
   find("bar").value = state.total ? state.decided / state.total : 1;
   const parts = [`${state.decided.toLocaleString("en")} of ${state.total.toLocaleString("en")} decided`];
@@ -134,7 +136,7 @@ async function look() { // how far everybody is, and whether somebody decided on
   showBusy(state.busy || "");
   if (stamp !== null && stamp !== state.stamp) { ahead = new Map(); }
   stamp = state.stamp;
-  if (current !== null && !working && state.last_id !== null && state.last_id !== current.last_id) {
+  if (row !== null && row === current && !working && state.last_id !== null && state.last_id !== row.last_id) {
     await reload("Somebody else decided on this row. ");
   }
 }
@@ -158,7 +160,8 @@ async function decide(decision, newLabel = null, note = null) {
     const done = await (await send("/decide", { ...body(row), decision, new_label: newLabel, note })).json();
     remember({ row_id: row.row_id, decision_id: done.decision_id });
     stampFollows();
-    await move(1, `${row.row_id} ${PAST[decision]}${newLabel === null ? "" : ` as ${newLabel}`}. `);
+    const left = row.number > 0 && decision !== "defer" && filters().get("state") === "undecided";
+    await move(1, `${row.row_id} ${PAST[decision]}${newLabel === null ? "" : ` as ${newLabel}`}. `, left ? 1 : 0);
   } catch (failure) {
     await explain(failure, row);
   }
@@ -174,7 +177,7 @@ async function undo() {
     remember(null);
     current = row;
     stampFollows();
-    await reload(`Taken back, as before: `);
+    await reload("Taken back, as before. ");
   } catch (failure) {
     if (failure.code === 409 || failure.code === 422) { mine.pop(); remember(null); }
     await explain(failure, row);
@@ -275,6 +278,11 @@ function refilter() {
   act(() => move(1));
 }
 
+function leaveFilter() { // back to the row, where keys decide
+  find("filters").open = false;
+  find("main").focus();
+}
+
 async function answer(event) {
   event.preventDefault();
   const box = find("answer");
@@ -302,7 +310,8 @@ document.addEventListener("click", (event) => {
 document.addEventListener("toggle", (event) => unfold(event).catch((failure) => complain(failure.message)), true);
 find("filter").addEventListener("change", refilter);
 find("filter").addEventListener("reset", () => setTimeout(refilter, 0));
-find("filter").addEventListener("submit", (event) => event.preventDefault());
+find("filter").addEventListener("submit", (event) => { event.preventDefault(); leaveFilter(); });
+find("filter").addEventListener("keydown", (event) => { if (event.key === "Escape") { leaveFilter(); } });
 find("query").addEventListener("submit", answer);
 find("name-button").addEventListener("click", () => askName(null));
 find("keys").checked = localStorage.getItem("keys") !== "off";

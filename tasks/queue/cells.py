@@ -19,7 +19,7 @@ LONG = 240  # characters from which a text is folded
 LONGEST = 20_000  # characters that are shown at all
 MOST_CELLS = 400
 BRIEF = 140  # characters of a cell of another row
-MOST_BRIEF = 6  # cells of another row
+MOST_BRIEF = 5  # cells of another row
 
 
 @dataclass(frozen=True)
