@@ -12,12 +12,13 @@ export SCARF_NO_ANALYTICS := true
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types bench peers format
+.PHONY: help demo test browser postgres lint types bench peers format
 
 help:
 	@echo "make demo    run culpa on real data with planted errors, and say where to look"
 	@echo "make test    run every test"
 	@echo "make browser install chromium (Debian), for the tests of the report"
+	@echo "make postgres install a PostgreSQL server (Debian), for the tests against one"
 	@echo "make lint    check format, style and the direction of imports"
 	@echo "make types   check types (mypy, strict)"
 	@echo "make bench   measure detection and speed against other tools"
@@ -34,6 +35,12 @@ test: .venv/installed
 browser:
 	@command -v chromium >/dev/null || { apt-get update && apt-get install --yes --no-install-recommends chromium; } \
 		>/dev/null 2>&1 || echo "no chromium could be installed: the report is not tested in a browser" >&2
+
+# For the tests against a real server, which start one of their own and are skipped where none is installed.
+postgres:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { apt-get update && \
+		apt-get install --yes --no-install-recommends postgresql; } >/dev/null 2>&1 || \
+		echo "no PostgreSQL could be installed: it is not tested as source and output" >&2
 
 lint: .venv/installed
 	@$(BIN)/ruff format --check .

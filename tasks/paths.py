@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from culpa.tasks.errors import BadInput
 from culpa.tasks.files import find_files
 from culpa.tasks.formats import ending
-from culpa.tasks.locations import Location, check_writable, is_url, last_name
+from culpa.tasks.locations import Location, check_writable, is_postgres, is_url, last_name
 
 if TYPE_CHECKING:
     from culpa.tasks.settings import Settings
@@ -30,7 +30,7 @@ def check_output(settings: "Settings", out: Location) -> None:
         if out in (settings.source, *settings.references.values()):
             raise BadInput(f"the output {out} is the input or reference file itself: name another with --out")
         check_writable(out)
-        ending(PurePosixPath(last_name(out)))
+        _check_name(out)
         return
     out = Path(out)
     ending(out)
@@ -48,6 +48,15 @@ def check_output(settings: "Settings", out: Location) -> None:
             f"the output {out} would be read as input the next time, for {settings.source} finds it: put it "
             "elsewhere with --out"
         )
+
+
+def _check_name(out: str) -> None:
+    if is_postgres(out):
+        from culpa.tasks.sinks.postgres import target
+
+        target(out)
+    else:
+        ending(PurePosixPath(last_name(out)))
 
 
 def _inputs(settings: "Settings") -> list[tuple[str, Path]]:

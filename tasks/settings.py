@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from culpa.influence.proxies import proxy_names
 from culpa.tasks.brought import code_of
 from culpa.tasks.errors import BadInput
-from culpa.tasks.locations import Location, UsableLocation, is_url, usable
+from culpa.tasks.locations import Location, UsableLocation, is_postgres, is_url, usable
 from culpa.tasks.reference_sets import JUDGING, reference_sets
 
 Task = Literal["auto", "classification", "regression"]
@@ -53,10 +53,12 @@ class Options(BaseModel):
         description="a file of rows whose labels are trusted; they judge, and are never dropped. Several sets as "
         "NAME=FILE: the first judges, on the others influence is measured too",
     )
-    table: str | None = Field(default=None, description="the table or the query to read, where SOURCE is a DuckDB file")
+    table: str | None = Field(default=None, description="the table or the query to read, where SOURCE is a database")
     store: Path = Field(default=Path("culpa.duckdb"), description="the DuckDB file with every score, tag and decision")
     out: UsableLocation | None = Field(
-        default=None, description="the cleaned file; default: SOURCE.cleaned.parquet beside the source"
+        default=None,
+        description="the cleaned file, s3://... or postgresql://HOST/DB#TABLE; default: SOURCE.cleaned.parquet beside "
+        "the source",
     )
     dataset: str | None = Field(
         default=None, min_length=1, description="its name in the store; default: the file's name"
@@ -210,7 +212,8 @@ class Settings(Options):
 
     source: Source = Field(
         repr=False,
-        description="a Parquet, CSV, TSV or JSON lines file, a glob, a folder of Parquet, a DuckDB file with --table",
+        description="a Parquet, CSV, TSV or JSON lines file, a glob, a folder of Parquet, a DuckDB file with --table, "
+        "an s3:// or https:// URL of these, postgresql://HOST/DB with --table",
     )
 
     @field_validator("source", mode="before")
@@ -227,7 +230,8 @@ class Settings(Options):
     @property
     def dataset_name(self) -> str:
         """The name in the store: the one given, else the source's stem in letters, digits and underscores."""
-        return self.onto or self.dataset or re.sub(r"\W+", "_", _stem(self.source)).strip("_") or "table"
+        name = self.table if is_postgres(self.source) and self.table and " " not in self.table else _stem(self.source)
+        return self.onto or self.dataset or re.sub(r"\W+", "_", name).strip("_") or "table"
 
     @property
     def out_path(self) -> Location:
@@ -283,7 +287,9 @@ def _stem(source: Source) -> str:
     """`data/train.csv.gz` -> `train`; `data/part-*.parquet` -> `part`; `data/*.csv` -> `data`; in memory -> `table`."""
     if not isinstance(source, str | Path):
         return "table"
-    path = Path(urlsplit(source).path) if is_url(source) else Path(source)
+    if is_url(source):
+        return (is_postgres(source) and urlsplit(source).fragment) or _stem(Path(urlsplit(source).path.lstrip("/")))
+    path = Path(source)
     name = path.name.removesuffix(".gz").removesuffix(".zst")
     stem = _PATTERN.sub("_", Path(name).stem).strip("_-. ")
     return stem or path.parent.name or "table"

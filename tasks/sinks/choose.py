@@ -1,7 +1,9 @@
 """Which sink a place asks for, told by what it is called."""
 
+from pathlib import Path
+
 from culpa.tasks.errors import BadInput
-from culpa.tasks.locations import Location, as_location, check_writable, is_url
+from culpa.tasks.locations import Location, as_location, check_writable, is_postgres, is_url
 from culpa.tasks.places import beside, places_of
 from culpa.tasks.runs import Run
 from culpa.tasks.sinks.local import LocalFiles
@@ -20,7 +22,11 @@ def sink_of(run: Run, out: Location | None, *, weights: bool) -> Sink:
         if place == run.source:
             raise BadInput(f"cannot write {place}: it is the input itself; name another with --out")
         check_writable(place)
+        if is_postgres(place):
+            from culpa.tasks.sinks.postgres import PostgresTables
+
+            return PostgresTables(place, run, weights)
         from culpa.tasks.sinks.urls import FilesAtUrl
 
         return FilesAtUrl(place, run, weights)
-    return LocalFiles(places_of(run, place, weights=weights))
+    return LocalFiles(places_of(run, Path(place), weights=weights))

@@ -94,7 +94,7 @@ def _is_sealed(system: Any, path: str, seal: dict[str, Any]) -> bool:
     if info["size"] != seal["bytes"]:
         return False
     tag = str(info.get("ETag", "")).strip('"')
-    return tag == seal["etag"] if tag and "etag" in seal else _read_back(system, path) == seal["sha256"]
+    return bool(tag == seal["etag"] if tag and "etag" in seal else _read_back(system, path) == seal["sha256"])
 
 
 def _expected_tags(file: Path) -> tuple[str, str]:

@@ -373,10 +373,10 @@ def test_a_large_upload_in_parts_is_known_by_its_tag(tmp_path: Path, s3: Any, mo
 
 
 def test_a_bucket_that_is_not_there_says_so(folder: Path, s3: Any) -> None:
-    with pytest.raises(BadInput, match="no such file: s3://no-bucket/cleaned.parquet"):
+    with pytest.raises(BadInput, match=r"no such file: s3://no-bucket/cleaned\.parquet"):
         pets(folder).publish("s3://no-bucket/cleaned.parquet")
 
 
 def test_nothing_can_be_written_to_a_web_server(folder: Path) -> None:
-    with pytest.raises(BadInput, match="cannot write to https://zoo.org/a.csv"):
+    with pytest.raises(BadInput, match=r"cannot write to https://zoo\.org/a\.csv"):
         pets(folder).publish("https://zoo.org/a.csv")
