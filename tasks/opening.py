@@ -1,4 +1,4 @@
-"""Opens the store's file: waits with random back-off while another process holds it, and says who does.
+"""Opens the store's file: waits in turn while another process holds it, and says who does.
 
 DuckDB's lock belongs to the process, and goes with *any* handle of the file that the process closes: nothing else may
 open and close a store's file while it is connected.
@@ -13,35 +13,51 @@ from pathlib import Path
 import duckdb
 
 from culpa.tasks.errors import BadInput, Busy, CulpaError
+from culpa.tasks.waiting import Turn
 
 __all__ = ["SCHEMA_VERSION", "WAITED", "open_store", "version_of"]
 
 SCHEMA_VERSION = 4
-FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5  # seconds, each times a random factor around 1
+PAUSE_IN_FRONT, PAUSE_BEHIND = (0.01, 0.04), (0.02, 0.06)  # seconds between two looks, at random
 
 # Told of each opening how many seconds it took, and whether it was for reading only; for measurements.
 WAITED: list[Callable[[float, bool], None]] = []
 
 
 def open_store(path: Path, read_only: bool, wait_seconds: float) -> duckdb.DuckDBPyConnection:
-    """A connection, after at most about `wait_seconds` of waiting for others."""
+    """A connection, in turn with everybody else who waits; Busy if nobody's turn came for `wait_seconds`."""
     if not path.exists():
         raise BadInput(f"no store at {path}: `culpa flag` or `culpa clean` makes one; or name another with --store")
-    start, pause = time.monotonic(), FIRST_PAUSE
+    start = time.monotonic()
+    turn = Turn(path, writes=not read_only)
+    try:
+        connection = _in_turn(path, read_only, wait_seconds, turn)
+    finally:
+        turn.leave()
+    for tell in WAITED:
+        tell(time.monotonic() - start, read_only)
+    return connection
+
+
+def _in_turn(path: Path, read_only: bool, wait_seconds: float, turn: Turn) -> duckdb.DuckDBPyConnection:
+    """Try whenever it is our turn. The clock starts anew with every step forward, and with every other holder."""
+    since, seen, busy = time.monotonic(), "", ""
     while True:
-        try:
-            connection = duckdb.connect(path, read_only=read_only)
-        except duckdb.Error as error:
-            if not _is_busy(error):
-                raise _cannot_open(path, error) from error
-            if time.monotonic() > start + wait_seconds:
-                raise Busy(_busy(path, wait_seconds, error)) from error
-        else:
-            for tell in WAITED:
-                tell(time.monotonic() - start, read_only)
-            return connection
-        time.sleep(pause * random.uniform(0.5, 1.5))
-        pause = min(2 * pause, LONGEST_PAUSE)
+        ahead = turn.ahead()
+        if not ahead:
+            try:
+                return duckdb.connect(path, read_only=read_only)
+            except duckdb.Error as error:
+                if not _is_busy(error):
+                    raise _cannot_open(path, error) from error
+                busy = _holder(error)
+        turn.wait()
+        now = ahead[0] if ahead else busy
+        if now != seen:
+            since, seen = time.monotonic(), now
+        elif time.monotonic() > since + wait_seconds:
+            raise Busy(_busy(path, wait_seconds, busy))
+        time.sleep(random.uniform(*(PAUSE_BEHIND if ahead else PAUSE_IN_FRONT)))
 
 
 def version_of(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
@@ -68,12 +84,16 @@ def _is_busy(error: duckdb.Error) -> bool:
     return "Could not set lock" in text or "different configuration than existing connections" in text
 
 
-def _busy(path: Path, waited: float, error: duckdb.Error) -> str:
-    holder = re.search(r"held in (.+?)\.? *See also|held in (.+)", str(error))
-    who = (holder[1] or holder[2]).strip() if holder else "this process, in another connection"
-    return (
-        f"the store {path} was busy for {waited:g} s: it is held by {who}; close that program or wait, then run again"
+def _holder(error: duckdb.Error) -> str:
+    found = re.search(r"held in (.+?)\.? *See also|held in (.+)", str(error))
+    return (found[1] or found[2]).strip() if found else "this process, in another connection"
+
+
+def _busy(path: Path, waited: float, holder: str) -> str:
+    held = (
+        f"it is held by {holder}; close that program" if holder else "others wait for it, and none gets on; stop them"
     )
+    return f"the store {path} was busy for {waited:g} s: {held} or wait, then run again"
 
 
 def _cannot_open(path: Path, error: duckdb.Error) -> CulpaError:

@@ -1,7 +1,7 @@
 """The store: one DuckDB file, opened for one short transaction at a time and never held.
 
-DuckDB lets one process write and then nobody else in, so whoever finds the file busy waits with random back-off, and
-in the end names the process that holds it. A store appears whole: it is made under a temporary name and then linked
+DuckDB lets one process write and then nobody else in, so whoever finds the file busy waits in turn, and in the end
+names the process that holds it. A store appears whole: it is made under a temporary name and then linked
 to its own.
 """
 
@@ -65,7 +65,9 @@ def _appear(draft: Path, path: Path) -> None:
 
 @contextmanager
 def connect(path: Path, read_only: bool = False, *, wait_seconds: float = 30.0) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An open store, waiting up to `wait_seconds` while another process holds it; closed at the end of the block.
+    """An open store, closed at the end of the block; while others hold it we wait in turn.
+
+    Errors: Busy where for `wait_seconds` one process held it and nobody's turn came.
 
     A store of an older version is brought to this one first, see `migrate`.
     """

@@ -36,6 +36,7 @@ from culpa.tasks.errors import BadInput, CulpaError, Refused
 from culpa.tasks.inspect import inspect
 from culpa.tasks.outputs import sweep
 from culpa.tasks.runs import query
+from culpa.tasks.views import use_current_views
 
 DATASETS = 3
 ROWS = 40
@@ -170,6 +171,7 @@ class Worker:
     def ask(self, sql: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
         """The answer of a query."""
         with stores.connect(self.store, read_only=True) as connection:
+            use_current_views(connection)
             return connection.execute(sql, values or []).fetchall()
 
 
