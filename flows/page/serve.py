@@ -57,6 +57,7 @@ def _listening(port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((HOST, port))
+        listening.listen()  # from now on the port is ours, and who comes early waits
     except OSError as error:
         listening.close()
         raise BadInput(

@@ -41,9 +41,10 @@ SCHEMA = pa.schema(
 TABLES = {  # of row i, the n-th group of as many rows as one flagged one stands for
     "rows": "i AS position, 'class ' || n % 10 AS given_label, i AS duplicate_group, false AS is_reference",
     "scores": """'class ' || n % 10 AS given_label, 'class ' || (n + 1) % 10 AS suggested_label,
-        random() AS suggested_probability, random() AS self_influence, random() AS memorization,
-        random() AS probability_without, random() - 0.5 AS influence, 0.1 AS influence_se,
-        random() AS influence_p_value, random() * 10 - 5 AS suspicion, random() AS probability_wrong, i AS duplicate_group""",
+        random() AS suggested_probability, random() AS self_influence,
+        random() AS memorization, random() AS probability_without, random() - 0.5 AS influence,
+        random() AS influence_p_value, random() * 10 - 5 AS suspicion, random() AS probability_wrong,
+        i AS duplicate_group""",
     "tags": """flagged AS memorized, flagged AS harmful, flagged AS droppable,
         CASE WHEN flagged THEN 'mislabeled' ELSE 'neither' END AS corner, corner AS tag,
         'harms the reference rows, and was learned by heart' AS reason""",
@@ -104,8 +105,8 @@ def _write_run(connection: duckdb.DuckDBPyConnection, rows: int) -> None:
         "run_id": RUN, "dataset": "big", "state": "flagged", "source": "big.parquet", "label": "kind",
         "key_column": "id", "task": "classification", "settings": "{}", "versions": "{}", "data_fingerprint": "f",
         "data_table": "data_big", "arrow_schema": SCHEMA.serialize().to_pybytes(), "columns": json.dumps(columns),
-        "classes": json.dumps(CLASSES), "row_count": rows, "unlabelled_count": 0, "warnings": "[]", "created_at": "2026-01-01",
-        "flagged_at": "2026-01-01",
+        "classes": json.dumps(CLASSES), "row_count": rows, "unlabelled_count": 0, "warnings": "[]",
+        "created_at": "2026-01-01", "flagged_at": "2026-01-01",
     }  # fmt: skip
     marks = ", ".join(f"${name} AS {name}" for name in line)
     connection.execute(f"INSERT INTO runs BY NAME SELECT {marks}", line)
