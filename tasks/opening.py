@@ -18,7 +18,7 @@ from culpa.tasks.waiting import Turn
 __all__ = ["SCHEMA_VERSION", "WAITED", "open_store", "version_of"]
 
 SCHEMA_VERSION = 4
-PAUSE_IN_FRONT, PAUSE_BEHIND = (0.01, 0.04), (0.02, 0.06)  # seconds between two looks, at random
+PAUSE_IN_FRONT, PAUSE_BEHIND = (0.01, 0.03), (0.005, 0.02)  # seconds between two looks, at random
 
 # Told of each opening how many seconds it took, and whether it was for reading only; for measurements.
 WAITED: list[Callable[[float, bool], None]] = []
