@@ -102,6 +102,7 @@ class Desk:
             with self._reading(0.0) as connection:
                 flagged_at, last_id = self._stamp(connection)
                 if flagged_at == self._flagged_at and last_id > self._since:
+                    use_current_views(connection)
                     read_standings(connection, self.dataset, self._queue.place, self._standings, self._since)
                     self._since = last_id
             if flagged_at != self._flagged_at:
@@ -141,6 +142,7 @@ class Desk:
         """What became of a row, run by run. Read when asked for: its view cannot look at many rows at once."""
         self._entry(row_id)
         with self._reading(WAIT_SECONDS) as connection:
+            use_current_views(connection)
             return records(connection, statement("queue/history"), {"dataset": self.dataset, "row_id": row_id})
 
     # Decisions
@@ -187,6 +189,7 @@ class Desk:
 
     def _known_dataset(self, dataset: str | None) -> str:
         with self._reading(30.0) as connection:
+            use_current_views(connection)
             found = connection.execute("SELECT dataset FROM latest_runs ORDER BY flagged_at DESC").fetchall()
         names = [name for (name,) in found]
         if not names:
@@ -197,6 +200,7 @@ class Desk:
 
     def _load(self) -> None:
         with self._lock, self._reading(30.0) as connection:
+            use_current_views(connection)
             queue = read_queue(connection, self.dataset, self._source_column)
             standings = Standings.at_first(queue.columns["decided"])
             self._flagged_at, self._since = self._stamp(connection)
@@ -213,12 +217,11 @@ class Desk:
 
     @contextmanager
     def _reading(self, wait_seconds: float) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The store for a moment, with this version's views."""
+        """The store for a moment; who needs this version's views makes them, which costs more than most queries."""
         with self._lock:
             try:
                 with connect(self.store, read_only=True, wait_seconds=wait_seconds) as connection:
                     self.busy = None
-                    use_current_views(connection)
                     yield connection
             except Busy as error:
                 self.busy = str(error)
@@ -270,6 +273,7 @@ class Desk:
 
     def _read(self, entries: Sequence[int], wait_seconds: float) -> None:
         with self._reading(wait_seconds) as connection:
+            use_current_views(connection)
             queue, standings = self._queue, self._standings
             by_run: dict[str, list[int]] = {}
             for entry in entries:
