@@ -1,7 +1,8 @@
 """The events that tell other flows, and automations of anybody's, what happened: each with what they need to act.
 
-`culpa.file.arrived`: a watched folder holds a new file; `culpa.cleaned`: a cleaned file was written;
-`culpa.review.waiting`: rows of a flagged run wait for people. A resource is `culpa.dataset.NAME`.
+`culpa.file.arrived`: a watched folder holds a new file; `culpa.flagged`: a run was scored and tagged;
+`culpa.review.waiting`: rows of it wait for people; `culpa.cleaned`: a cleaned file was written. A resource is
+`culpa.dataset.NAME`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
     from culpa.flows.watching import Watch
     from culpa.tasks.arrivals import Arrival
 
-__all__ = ["ARRIVED", "CLEANED", "WAITING", "cleaned", "file_arrived", "rows_wait"]
+__all__ = ["ARRIVED", "CLEANED", "FLAGGED", "WAITING", "cleaned", "file_arrived", "flagged"]
 
-ARRIVED, CLEANED, WAITING = "culpa.file.arrived", "culpa.cleaned", "culpa.review.waiting"
+ARRIVED, FLAGGED = "culpa.file.arrived", "culpa.flagged"
+WAITING, CLEANED = "culpa.review.waiting", "culpa.cleaned"
 
 
 def file_arrived(watch: "Watch", arrival: "Arrival") -> None:
@@ -38,9 +40,11 @@ def cleaned(result: Result, source: str) -> None:
     _emit(CLEANED, result.dataset, {**about, **counts, **places, "verdict": result.verdict})
 
 
-def rows_wait(waiting: "Waiting") -> None:
-    """Tell that rows of a run wait for people."""
-    _emit(WAITING, waiting.dataset, waiting.as_message())
+def flagged(waiting: "Waiting") -> None:
+    """Tell of a flagged run, and, by an event of its own, that rows of it wait for people."""
+    _emit(FLAGGED, waiting.dataset, waiting.as_message())
+    if waiting.waiting:
+        _emit(WAITING, waiting.dataset, waiting.as_message())
 
 
 def _emit(event: str, dataset: str, payload: dict[str, Any], **more: Any) -> None:

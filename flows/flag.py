@@ -1,4 +1,4 @@
-"""The flow `flag`: everything up to the tags. The event `culpa.review.waiting` tells that rows wait for people."""
+"""The flow `flag`: everything up to the tags. Its events tell of the run, and that rows of it wait for people."""
 
 from culpa.flows import events
 from culpa.flows.artifacts import leave_artifacts
@@ -15,7 +15,5 @@ def flag(settings: Settings) -> Result:
     """Score and tag every row; nothing is dropped and no table is written."""
     result = flag_table(settings, TRACKED)
     leave_artifacts(result)
-    waiting = rows_waiting(result)
-    if waiting.waiting:
-        events.rows_wait(waiting)
+    events.flagged(rows_waiting(result))
     return result

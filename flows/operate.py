@@ -60,7 +60,7 @@ def _pass(folder: Path, options: dict[str, Any], plain: bool, json_output: bool)
     if plain:
         from culpa.flows.plain import watch as look
     else:
-        from culpa.flows import watch as look  # type: ignore[assignment]
+        from culpa.flows import watch as look
     with shown_on_terminal():
         watched = look(folder, **options)
     print(watched.as_json() if json_output else "\n".join(watched.as_lines()), flush=True)

@@ -114,6 +114,7 @@ def watch_folder(
     leave_out = [path for path in (*settings.references.values(), store) if isinstance(path, Path)]
     found = arrivals.new_arrivals(store, watch.folder, watch.settle, leave_out)
     for arrival in found:  # before it is noted: whoever dies in between announces it again, under the same name
+        watch.out_of(arrival).parent.mkdir(parents=True, exist_ok=True)
         announce(watch, arrival)
     noted = arrivals.note(store, found)
     noticed = tuple(arrival.file for arrival in noted)
@@ -162,7 +163,7 @@ def _clean_one(watch: Watch, arrival: Arrival, clean: Callable[[Settings], Resul
     other = others.get(watch.out_of(arrival))
     if other is not None and other.file != arrival.file:
         raise BadInput(f"its cleaned file {settings.out} is that of {other.file}: give it another name")
-    watch.out_of(arrival).parent.mkdir(parents=True, exist_ok=True)
+    watch.out_of(arrival).parent.mkdir(parents=True, exist_ok=True)  # it may be gone since the file was noticed
     return clean(settings)
 
 
