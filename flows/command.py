@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from culpa.flows import operate, report, review, run, storage
+from culpa.flows import carry, operate, report, review, run, storage
 from culpa.flows.page import command as page
 from culpa.flows.quiet import be_quiet
 from culpa.flows.run import REFUSED
@@ -38,6 +38,8 @@ storing = App(name="store", help="Check a store, forget old scores, back it up."
 for command in (storage.check, storage.prune, storage.export, storage.restore):
     storing.command(command)
 reviewing.default(page.review)
+reviewing.command(carry.export_queue, name="export")
+reviewing.command(carry.import_decisions, name="import")
 app.command(reviewing)
 app.command(storing)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Store = Annotated[Path, Parameter(help="the DuckDB file with every score, tag and decision")]
 Dataset = Annotated[str | None, Parameter(help="the data set, where a row's name lies in several")]
 HERE = Path("culpa.duckdb")
+FILES = (".csv", ".csv.gz", ".parquet", ".xlsx")  # with decisions
 
 
 def switch(help_text: str) -> Parameter:
@@ -41,12 +42,13 @@ def decide(
     Parameters
     ----------
     rows
-        names of rows; or one CSV file with the columns row_id, decision and, where needed, new_label, reviewed_by, note
+        names of rows; or one file (.csv, .parquet, .xlsx) with the columns row_id, decision and, where needed,
+        new_label, reviewed_by, note
     """
     chosen = [name for name, given in (("keep", keep), ("drop", drop), ("defer", defer)) if given]
     chosen += ["relabel"] * (relabel is not None)
     who = by or getpass.getuser()
-    if not chosen and len(rows) == 1 and rows[0].lower().endswith((".csv", ".csv.gz")):
+    if not chosen and len(rows) == 1 and rows[0].lower().endswith(FILES):
         from culpa.tasks.decide import decide_from_csv
 
         return _say_decided(decide_from_csv(store, Path(rows[0]), by=who, dataset=dataset), json_output)

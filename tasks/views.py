@@ -1,5 +1,7 @@
 """Makes the views: views.sql has those that know nothing of the data, data_views.sql those that show its columns."""
 
+from collections.abc import Set
+
 import duckdb
 import pyarrow as pa
 
@@ -24,8 +26,8 @@ OURS = frozenset(
 def create_views(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
     """Make every view of the store again, `flagged` and its kin for this run's data set."""
     connection.execute(statement("views"))
-    data = _present_data(connection, run)
-    stored = _columns(connection, data)
+    data = present_data(connection, run)
+    stored = columns_of(connection, data)
     label = dict(zip(run.schema.names, stored_columns(connection, run.data_table), strict=True))[run.label]
     connection.execute(
         filled(
@@ -47,7 +49,7 @@ def use_current_views(connection: duckdb.DuckDBPyConnection) -> None:
 
 def stored_columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
     """The user's columns in a data table, in the input's order, with DuckDB's types; our own two are left out."""
-    return _columns(connection, quoted(table))
+    return columns_of(connection, quoted(table))
 
 
 def relabelled_sql(label: str, kind: str, verdict: str) -> str:
@@ -56,17 +58,17 @@ def relabelled_sql(label: str, kind: str, verdict: str) -> str:
     return f"CASE WHEN {verdict}.outcome = 'relabelled' THEN {new} ELSE data.{quoted(label)} END"
 
 
-def view_names(columns: list[str]) -> dict[str, str]:
-    """What each of the user's columns is called in our views.
+def view_names(columns: list[str], ours: Set[str] = OURS) -> dict[str, str]:
+    """What each of the user's columns is called beside columns of ours, such as those of our views.
 
     >>> view_names(["age", "Loss"])
     {'age': 'age', 'Loss': 'data_Loss'}
     """
-    taken = {name.lower() for name in columns} | OURS
+    taken = {name.lower() for name in columns} | ours
     names: dict[str, str] = {}
     for column in columns:
         name = column
-        while name.lower() in (taken if name != column else OURS):
+        while name.lower() in (taken if name != column else ours):
             name = f"data_{name}"
         names[column] = name
     return names
@@ -78,7 +80,7 @@ def file_names(schema: pa.Schema, ours: list[str]) -> list[str]:
     return [f"culpa_{name}" if name in taken else name for name in ours]
 
 
-def _present_data(connection: duckdb.DuckDBPyConnection, run: Run) -> str:
+def present_data(connection: duckdb.DuckDBPyConnection, run: Run) -> str:
     """The data table of the present rows, as SQL; where batches brought other types, all of their tables as one."""
     found = connection.execute(
         """SELECT data_table FROM current_runs WHERE dataset = ?
@@ -93,7 +95,8 @@ def _present_data(connection: duckdb.DuckDBPyConnection, run: Run) -> str:
     return tables[0] if len(parts) == 1 else f"({' UNION ALL BY NAME '.join(parts)})"
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+def columns_of(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    """The same of the SQL that `present_data` gives."""
     found = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     return {name: kind for name, kind, *_ in found if name not in ("__row_id", "__row_hash")}
 
