@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from culpa.tasks import owners
+from culpa.tasks.errors import CulpaError
+from culpa.tasks.private import FOLDER, new_folder
 
 OWNER = "owner"
 SIGNED_NAME = re.compile(rf"^\..+\.(?P<owner>{owners.SIGNATURE})$")
@@ -30,16 +32,24 @@ def work_root(store: Path) -> Path:
     return store.with_name(store.name + ".work")
 
 
+def kept_folder(store: Path) -> Path:
+    """Where trainings and models are kept for later runs: files that nothing else needs."""
+    store = Path(store)
+    return store.with_name(store.name + ".cache")
+
+
 def claim(store: Path, name: str) -> Path:
     """Make the work folder of this name, signed from its first moment on: this process uses it."""
     folder = work_folder(store, name)
     if not folder.is_dir():
         draft = _by_me(folder)
-        draft.mkdir(parents=True, exist_ok=True)
+        new_folder(draft)
         _sign(draft)
         with suppress(OSError):  # another step of the run was faster
             draft.rename(folder)
         shutil.rmtree(draft, ignore_errors=True)
+    for one in (folder.parent, folder):
+        _check_mine(one)
     _sign(folder)
     return folder
 
@@ -78,6 +88,13 @@ def abandoned(store: Path) -> list[Path]:
 def _by_me(folder: Path) -> Path:
     """The name of a folder that this process is making or taking away: signed by its name."""
     return folder.with_name(f".{folder.name.lstrip('.')}.{owners.signature()}")
+
+
+def _check_mine(folder: Path) -> None:
+    """Trained models lie here and are read back: nobody else may have put them there, or see them."""
+    if folder.stat().st_uid != os.getuid():
+        raise CulpaError(f"{folder} belongs to another user: name another --store, or have it removed")
+    folder.chmod(FOLDER)
 
 
 def _sign(folder: Path) -> None:

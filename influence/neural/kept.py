@@ -48,7 +48,7 @@ class Kept:
 
     def _write(self, file: Path, content: Content) -> None:
         assert self.folder is not None
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # for its owner alone
         draft = file.with_name(f".{file.name}.{os.getpid()}.draft")
         tensors, words = content
         try:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from culpa.tasks.errors import CulpaError
 from culpa.tasks.outputs import Drafts
+from culpa.tasks.private import new_folder
 from culpa.tasks.report.figures import read_figures
 
 __all__ = ["reports_folder", "write_report"]
@@ -25,7 +26,7 @@ def write_report(store: Path, run_id: str, folder: Path | None = None) -> Path:
     page = render(figures)
     final = (folder or reports_folder(Path(store))) / f"{figures.run.run_id}.html"
     try:
-        final.parent.mkdir(parents=True, exist_ok=True)
+        new_folder(final.parent)
         with Drafts() as drafts:
             drafts.draft(final).write_text(page, encoding="utf-8")
             drafts.place()
