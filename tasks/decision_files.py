@@ -8,7 +8,7 @@ import csv
 import gzip
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,7 +28,7 @@ _GUARDED = re.compile(r"'(?='*[=+\-@\t\r\n])")
 Line = list[str | None]
 
 
-def proposals_of(columns: dict[str, list[str | None]]) -> pa.Table:
+def proposals_of(columns: Mapping[str, Sequence[str | None]]) -> pa.Table:
     """A table of proposals: the columns given, NULL for the others, lines numbered from 1."""
     count = len(columns["row_id"])
     given = [columns.get(name, [None] * count) for name in PROPOSALS.names[1:]]

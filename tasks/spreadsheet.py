@@ -45,7 +45,7 @@ def write_sheet(
         choice = excel.worksheet.datavalidation.DataValidation(
             "list", formula1=f'"{",".join(words)}"', allow_blank=True
         )
-        choice.add(f"{letter}2:{letter}{len(table) + 1}")
+        choice.add(f"{letter}2:{letter}{max(len(table), 1) + 1}")
         sheet.data_validations.append(choice)
     cell = excel.cell.WriteOnlyCell
     sheet.append([_text(cell, sheet, name) for name in table.column_names])

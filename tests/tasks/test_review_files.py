@@ -59,15 +59,16 @@ def changed_pets() -> pa.Table:
     return PETS.set_column(1, "weight", pa.array([4.0, 5.0, 30.0, 25.0, 99.0, 3.9, 28.0, 33.0, 4.2, 27.0]))
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture
 def review(folder: Path, request: pytest.FixtureRequest) -> tuple[SmallRun, Path]:
-    """The small store and its queue as a file of each kind."""
-    run, path = pets(folder), folder / f"review.{request.param}"
+    """The small store and its queue as a file, of the kind that a test asks for."""
+    run, path = pets(folder), folder / f"review.{getattr(request, 'param', 'csv')}"
     export_review(run.store, path)
     return run, path
 
 
-def test_the_file_shows_the_queue_in_its_order_with_the_rows_own_columns(review: tuple[SmallRun, Path]) -> None:
+@pytest.mark.parametrize("review", KINDS, indirect=True)
+def test_the_file_shows_the_queue_and_takes_decisions(review: tuple[SmallRun, Path]) -> None:
     run, path = review
     table = read(path)
     assert list(table["row_id"]) == [row for (row,) in ask(run.store, "SELECT row_id FROM review_queue")]
@@ -77,10 +78,6 @@ def test_the_file_shows_the_queue_in_its_order_with_the_rows_own_columns(review:
     assert {"id", "weight", "label", "evidence", "dataset", "row_hash", "exported_at"} < set(table.columns)
     assert not any(value for name in ("decision", "new_label", "note", "reviewed_by") for value in table[name])
     assert float(table.set_index("row_id").loc["r7", "weight"]) == 33.0
-
-
-def test_what_people_filled_in_becomes_decisions(review: tuple[SmallRun, Path]) -> None:
-    run, path = review
     fill_in(path, {
         "r4": {"decision": "relabel", "new_label": "cat", "note": "miaows", "reviewed_by": "ann"},
         "r7": {"decision": " Keep "},
@@ -174,9 +171,13 @@ def test_a_line_that_was_spoiled_is_refused(folder: Path, column: str, value: st
     assert ask(run.store, "SELECT count(*) FROM decisions") == [(0,)]
 
 
-def test_a_file_that_nobody_filled_in_changes_nothing(review: tuple[SmallRun, Path]) -> None:
+def test_a_file_that_nobody_filled_in_and_one_without_rows_change_nothing(review: tuple[SmallRun, Path]) -> None:
     run, path = review
     assert import_review(run.store, path, by="ann").written == 0
+    decide(run.store, ["r4", "r5", "r7"], "keep", by="ann")
+    for kind in KINDS:
+        assert export_review(run.store, path.with_name(f"empty.{kind}")).rows == 0
+        assert import_review(run.store, path.with_name(f"empty.{kind}"), by="ann").written == 0
 
 
 def test_the_export_can_be_cut_short_or_hold_all_flagged_rows_or_another_data_set(folder: Path) -> None:
