@@ -14,6 +14,8 @@ Plain = Annotated[
 ]
 Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False, help="print the result as JSON")]
 
+OFF = {"keep_data": "--no-data"}  # switches whose opposite has a name of its own
+
 
 def takes_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `(source, plain, json_output, **options)` the fields of Settings as its options."""
@@ -43,6 +45,7 @@ def _declared(command: Callable[..., Any], parameters: list[inspect.Parameter]) 
 def _with_help(parameter: inspect.Parameter) -> inspect.Parameter:
     shown = parameter.default not in (None, ())
     negative = None if parameter.default is True else ""  # what is on can be switched off: --no-calibrate
+    negative = OFF.get(parameter.name, negative)
     about = Parameter(help=Settings.model_fields[parameter.name].description, negative=negative, show_default=shown)
     kind = inspect.Parameter.POSITIONAL_ONLY if parameter.name == "source" else parameter.kind
     return parameter.replace(annotation=Annotated[parameter.annotation, about], kind=kind)

@@ -21,7 +21,9 @@ from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.migrate import make_views_again
 from culpa.tasks.opening import SCHEMA_VERSION
 from culpa.tasks.outputs import checksum, draft_of, flush, sweep
+from culpa.tasks.outside import make_data_views
 from culpa.tasks.private import FILE, new_file, new_folder, owner_only
+from culpa.tasks.runs import find_run
 from culpa.tasks.sql import literal, quoted
 
 __all__ = ["Exported", "export_store", "restore_store"]
@@ -167,6 +169,9 @@ def _read(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: dict[st
         file = literal(str(folder / Path(one["file"]).name))
         connection.execute(f"INSERT INTO {quoted(one['name'])} BY NAME SELECT {chosen} FROM read_parquet({file})")
     connection.execute("SELECT nextval('decision_number') FROM range(?)", [manifest["decisions_numbered"]]).fetchall()
+    asked = "SELECT run_id FROM runs WHERE NOT keeps_data"
+    for (run_id,) in connection.execute(asked).fetchall():
+        make_data_views(connection, find_run(connection, run_id))
     make_views_again(connection)
     connection.commit()
 

@@ -15,6 +15,7 @@ from culpa.tasks.batch.dataset import DataSet, find_dataset
 from culpa.tasks.brought import check_proxy
 from culpa.tasks.errors import CulpaError
 from culpa.tasks.fingerprint import run_id_of
+from culpa.tasks.outside import keep_outside
 from culpa.tasks.paths import check_paths
 from culpa.tasks.read import Input, read_input
 from culpa.tasks.remarks import messages
@@ -84,4 +85,6 @@ def _keep(folder: Path, settings: Settings, found: Input, onto: DataSet | None) 
     state = state_of(settings.store, run_id)
     if state is None:
         write_run(folder, settings, run_id, found, root)
+    if not settings.keep_data:
+        keep_outside(folder, settings.store, run_id)
     return replace(ingested, unchanged=state in ("flagged", "published"))

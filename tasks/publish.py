@@ -19,6 +19,7 @@ from culpa.tasks.guards import Guards, check_guards
 from culpa.tasks.locations import Location
 from culpa.tasks.memory import limit_memory
 from culpa.tasks.outputs import Drafts
+from culpa.tasks.outside import attach_data, outside_data
 from culpa.tasks.plan import make_plan, outcomes
 from culpa.tasks.runs import Run, find_run
 from culpa.tasks.settings import Options
@@ -77,9 +78,10 @@ def publish(
     """
     with Drafts() as drafts:
         try:
-            with borrowed(Path(store), "publish") as spare:
+            with borrowed(Path(store), "publish") as spare, outside_data(Path(store), run_id) as outside:
                 with connect(Path(store), read_only=True) as connection:
                     run = find_run(connection, run_id)
+                    attach_data(connection, run, outside)
                     limit_memory(connection, memory_limit, len(run.schema))
                     connection.execute(f"SET temp_directory = {literal(str(spare / 'spilled'))}")
                     if judged is not None:

@@ -24,7 +24,7 @@ Task = Literal["auto", "classification", "regression"]
 Gate = Literal["better", "not-worse", "off"]
 
 _PLACES = {"source", "table", "reference", "store", "out", "chunk_rows", "memory_limit", "cache", "report", "judge_on"}
-_PLACES |= {"notify", "onto"}
+_PLACES |= {"notify", "onto", "keep_data"}
 _GUARDS = {"max_drop", "max_drop_per_class"}  # they refuse to publish an answer, and do not change it
 _PATTERN = re.compile(r"[*?\[\]{}]+")
 
@@ -144,6 +144,11 @@ class Options(BaseModel):
     cache: bool = Field(
         default=True, description="keep a network's trainings beside the store, and take them from there next time"
     )
+    keep_data: bool = Field(
+        default=True,
+        description="keep the rows' columns in the store. Without, it holds only ids, hashes, labels and scores; a "
+        "later publish reads the source again, which must not have changed",
+    )
     rule: Path | None = Field(default=None, description="your own tags.sql instead of the rule that culpa ships")
     chunk_rows: int = Field(
         default=65_536, ge=1, description="rows worked on at a time: bounds the memory, not the answer"
@@ -193,6 +198,12 @@ class Options(BaseModel):
     def _each_set_once(self) -> Self:
         if JUDGING in reference_sets(self.reference):
             raise ValueError(f"a set of reference rows cannot be called {JUDGING!r}: name the gate's file by judge_on")
+        return self
+
+    @model_validator(mode="after")
+    def _batches_keep_data(self) -> Self:
+        if self.onto is not None and not self.keep_data:
+            raise ValueError("a batch is judged beside the rows of its data set, so --onto needs their data: keep them")
         return self
 
     @model_validator(mode="after")
@@ -255,7 +266,12 @@ class Settings(Options):
         answer["proxy_code"] = code_of(self.proxy)
         answer["halved"] = self.halves_reference
         answer["judge_code"] = None if self.judge is None else code_of(self.judge)
-        return answer
+        return answer if self.keep_data else {**answer, "keep_data": False}
+
+    def kept_settings(self) -> dict[str, Any]:
+        """What the store remembers of a run: its answer settings; where it keeps no data, also where these are."""
+        places = {"table", "reference", "judge_on"} if not self.keep_data else set()
+        return {**self.answer_settings(), **self.model_dump(mode="json", include=places)}
 
 
 def read_settings(source: Source, **options: object) -> Settings:

@@ -16,6 +16,7 @@ import pyarrow.dataset as ds
 from culpa.tasks.errors import CulpaError
 from culpa.tasks.evidence import find_evidence_of
 from culpa.tasks.memory import limit_memory
+from culpa.tasks.outside import without_words
 from culpa.tasks.proof import attach_proof
 from culpa.tasks.rounds import report_text, write_rounds
 from culpa.tasks.ruling import SCORE_COLUMNS, is_faithful, rows_of, ruling
@@ -64,6 +65,8 @@ def tag_run(store: Path, run_id: str, scored: Path, settings: "Settings") -> Tag
         suspects = _most_suspicious(found.connection)
         summary = _summary(found.connection, run)
     evidence = find_evidence_of(Path(scored), suspects)
+    if not run.keeps_data:
+        evidence = without_words(evidence)
     _write(store, run, found.scores, evidence, _said(found.threshold, settings), settings.memory_limit)
     return replace(summary, evidence=len(set(evidence["row_id"].to_pylist())))
 

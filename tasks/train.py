@@ -1,6 +1,7 @@
 """Train: turn a run's labelled rows into features, fit the proxies, and leave all in the work folder."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -19,6 +20,7 @@ from culpa.tasks import prepare, tokens, work
 from culpa.tasks.brought import code_of
 from culpa.tasks.errors import BadInput
 from culpa.tasks.memory import limit_memory
+from culpa.tasks.outside import attach_data, outside_data
 from culpa.tasks.prepare import Part
 from culpa.tasks.profiles import columns_of
 from culpa.tasks.reference_sets import JUDGING
@@ -78,7 +80,7 @@ def proxy_options(prepared: Prepared, settings: Settings) -> ProxyOptions:
         method=settings.method,
         layers=settings.layers or None,
         held_out=prepared.reference,
-        kept=kept_folder(settings.store) if settings.cache else None,
+        kept=kept_folder(settings.store) if settings.cache and settings.keep_data else None,
         code=f"{version('culpa')} {code_of(settings.proxy)}",
     )
 
@@ -124,8 +126,10 @@ def _sides(folder: Path, run: Run) -> list[Part]:
 
 def prepare_in(folder: Path, run_id: str, settings: Settings) -> None:
     """Everything that needs the store, in one short reading; then the features, with the store closed."""
-    with connect(settings.store, read_only=True) as connection:
+    outside_of = nullcontext() if settings.keep_data else outside_data(settings.store, run_id)
+    with outside_of as outside, connect(settings.store, read_only=True) as connection:
         run = find_run(connection, run_id)
+        attach_data(connection, run, outside)
         limit_memory(connection, settings.memory_limit, len(run.schema))
         roles = _roles(connection, run)
         sides = _sides(folder, run)

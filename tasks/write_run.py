@@ -11,10 +11,12 @@ import duckdb
 
 from culpa.tasks.fingerprint import versions
 from culpa.tasks.memory import limit_memory
+from culpa.tasks.outside import data_view_name, make_data_views
 from culpa.tasks.read import Input
 from culpa.tasks.reference import Reference
 from culpa.tasks.reference_sets import JUDGING
 from culpa.tasks.remarks import messages
+from culpa.tasks.runs import find_run
 from culpa.tasks.settings import Settings
 from culpa.tasks.sql import filled, literal, quoted
 from culpa.tasks.staging import FILE
@@ -42,11 +44,15 @@ def write_run(folder: Path, settings: Settings, run_id: str, found: Input, onto:
         connection.execute(f"ATTACH {literal(str(folder / FILE))} AS staged (READ_ONLY)")
         if connection.execute("SELECT 1 FROM runs WHERE run_id = ?", [run_id]).fetchall():
             return
-        table = _copy_data(connection, f"data_{settings.dataset_name}", "data", "rows_to_store")
+        table = data_view_name(settings.dataset_name, settings.label)
+        if settings.keep_data:
+            table = _copy_data(connection, f"data_{settings.dataset_name}", "data", "rows_to_store")
         _copy_rows(connection, run_id)
         sets = [_copy_reference(connection, settings, run_id, reference) for reference in found.references]
         _write_dataset(connection, settings, found)
         _write_line(connection, "runs", {**_run(settings, run_id, found, table, sets), "onto": onto})
+        if not settings.keep_data:
+            make_data_views(connection, find_run(connection, run_id))
 
 
 def _copy_data(connection: duckdb.DuckDBPyConnection, prefix: str, data: str, named: str) -> str:
@@ -68,7 +74,9 @@ def _copy_reference(
 ) -> dict[str, str]:
     """Put one set of reference rows into the store; says its name and the table of its columns."""
     prefix = f"data_{settings.dataset_name}_reference"
-    table = _copy_data(connection, prefix, reference.staged, reference.named)
+    table = data_view_name(settings.dataset_name, settings.label, reference.name)
+    if settings.keep_data:
+        table = _copy_data(connection, prefix, reference.staged, reference.named)
     connection.execute(
         f"""INSERT INTO reference_rows BY NAME
             SELECT ? AS run_id, ? AS reference, position, row_id, row_hash, given_label
@@ -111,7 +119,7 @@ def _run(settings: Settings, run_id: str, found: Input, table: str, sets: list[d
         "label": settings.label,
         "key_column": settings.key,
         "task": found.label.task,
-        "settings": json.dumps(settings.answer_settings()),
+        "settings": json.dumps(settings.kept_settings()),
         "versions": json.dumps(versions()),
         "data_fingerprint": found.fingerprint,
         "reference_fingerprint": None if scoring is None else scoring.fingerprint,
@@ -123,6 +131,7 @@ def _run(settings: Settings, run_id: str, found: Input, table: str, sets: list[d
         "classes": json.dumps(found.label.classes),
         "row_count": found.rows,
         "unlabelled_count": found.label.unlabelled,
+        "keeps_data": settings.keep_data,
         "warnings": json.dumps(messages(found.remarks, "warning")),
         "created_at": _now(),
     }
