@@ -13,7 +13,7 @@ import duckdb
 from culpa.tasks.balance import Side
 from culpa.tasks.guards import Guards
 from culpa.tasks.locations import Location, last_name
-from culpa.tasks.outputs import checksum
+from culpa.tasks.outputs import checksum, size
 from culpa.tasks.runs import Run, records
 
 FORMAT = 1
@@ -59,7 +59,7 @@ def seal(described: dict[str, Any], files: dict[str, tuple[Path, Side]]) -> dict
         role: {
             "rows": side.rows,
             "row_checksum": str(side.checksum),
-            "bytes": path.stat().st_size,
+            "bytes": size(path),
             "sha256": checksum(path),
         }
         for role, (path, side) in files.items()

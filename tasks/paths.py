@@ -5,10 +5,12 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from culpa.tasks.delta import delta_table
 from culpa.tasks.errors import BadInput
 from culpa.tasks.files import find_files
 from culpa.tasks.formats import ending
 from culpa.tasks.locations import Location, check_writable, is_postgres, is_url, last_name
+from culpa.tasks.sinks.folders import check_folder, is_folder
 
 if TYPE_CHECKING:
     from culpa.tasks.settings import Settings
@@ -33,15 +35,18 @@ def check_output(settings: "Settings", out: Location) -> None:
         _check_name(out)
         return
     out = Path(out)
-    ending(out)
-    if out.is_dir():
+    if folder := is_folder(out, settings.partition_by):
+        check_folder(out)
+    else:
+        ending(out)
+    if out.is_dir() and not folder:
         raise BadInput(f"cannot write {out}: it is a folder; name a file in it with --out")
     if not out.parent.is_dir():
         raise BadInput(f"cannot write {out}: the folder {out.parent} does not exist; create it or name another --out")
     if not os.access(out.parent, os.W_OK) or (out.exists() and not os.access(out, os.W_OK)):
         raise BadInput(f"cannot write {out}: no permission; name another file with --out")
     for what, path in [*_inputs(settings), ("store", settings.store)]:
-        if _same(path, out):
+        if _same(path, out) or (folder and out.resolve() in path.resolve().parents):
             raise BadInput(f"the output {out} is the {what} itself: name another file with --out")
     if _would_be_read(settings, out):
         raise BadInput(
@@ -63,7 +68,13 @@ def _inputs(settings: "Settings") -> list[tuple[str, Path]]:
     """The files of this machine that are read."""
     named = [("input", settings.source), *(("reference file", path) for path in settings.references.values())]
     here = [(what, path) for what, path in named if isinstance(path, str | Path) and not is_url(path)]
-    return [(what, file) for what, path in here for file in find_files(path)]
+    return [(what, file) for what, path in here for file in _files(path)]
+
+
+def _files(path: str | Path) -> list[Path]:
+    """The files that stand for a source; of a Delta table every one, whatever its version."""
+    named = delta_table(path)
+    return find_files(path) if named is None else sorted(file for file in named[0].rglob("*") if file.is_file())
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from culpa.influence.proxies import proxy_names
 from culpa.tasks.brought import code_of
+from culpa.tasks.delta import delta_table
 from culpa.tasks.errors import BadInput
 from culpa.tasks.locations import Location, UsableLocation, is_postgres, is_url, usable
 from culpa.tasks.reference_sets import JUDGING, reference_sets
@@ -24,8 +25,8 @@ Task = Literal["auto", "classification", "regression"]
 Gate = Literal["better", "not-worse", "off"]
 
 _PLACES = {"source", "table", "reference", "store", "out", "chunk_rows", "memory_limit", "cache", "report", "judge_on"}
-_PLACES |= {"notify", "onto", "keep_data"}
-_GUARDS = {"max_drop", "max_drop_per_class"}  # they refuse to publish an answer, and do not change it
+_PLACES |= {"notify", "onto", "partition_by", "keep_data"}
+_GUARDS = {"max_drop", "max_drop_per_class", "require_review"}  # they refuse to publish an answer, and do not change it
 _PATTERN = re.compile(r"[*?\[\]{}]+")
 
 
@@ -57,8 +58,13 @@ class Options(BaseModel):
     store: Path = Field(default=Path("culpa.duckdb"), description="the DuckDB file with every score, tag and decision")
     out: UsableLocation | None = Field(
         default=None,
-        description="the cleaned file, s3://... or postgresql://HOST/DB#TABLE; default: SOURCE.cleaned.parquet beside "
-        "the source",
+        description="the cleaned file, FOLDER.delta, s3://... or postgresql://HOST/DB#TABLE; default: "
+        "SOURCE.cleaned.parquet beside the source",
+    )
+    partition_by: tuple[str, ...] = Field(
+        default=(),
+        description="a column whose values divide the cleaned data: --out is a folder of Parquet then, Hive's layout; "
+        "can be given more than once",
     )
     dataset: str | None = Field(
         default=None, min_length=1, description="its name in the store; default: the file's name"
@@ -95,6 +101,9 @@ class Options(BaseModel):
     )
     max_drop: float = Field(default=0.2, ge=0, le=1, description="refuse to publish if a larger share would go")
     max_drop_per_class: float = Field(default=0.5, ge=0, le=1, description="the same for every single class")
+    require_review: bool = Field(
+        default=False, description="refuse to publish while rows have to be seen by a person: must_see in review_queue"
+    )
     false_discovery_rate: float = Field(
         default=0.1, gt=0, lt=1, description="share of false alarms allowed among the rows called harmful"
     )
@@ -223,8 +232,8 @@ class Settings(Options):
 
     source: Source = Field(
         repr=False,
-        description="a Parquet, CSV, TSV or JSON lines file, a glob, a folder of Parquet, a DuckDB file with --table, "
-        "an s3:// or https:// URL of these, postgresql://HOST/DB with --table",
+        description="a Parquet, CSV, TSV or JSON lines file, a glob, a folder of Parquet or Delta Lake, a DuckDB file "
+        "with --table, an s3:// or https:// URL of these, postgresql://HOST/DB with --table",
     )
 
     @field_validator("source", mode="before")
@@ -305,7 +314,8 @@ def _stem(source: Source) -> str:
         return "table"
     if is_url(source):
         return (is_postgres(source) and urlsplit(source).fragment) or _stem(Path(urlsplit(source).path.lstrip("/")))
-    path = Path(source)
+    named = delta_table(source)
+    path = Path(source) if named is None else named[0]  # without the version
     name = path.name.removesuffix(".gz").removesuffix(".zst")
     stem = _PATTERN.sub("_", Path(name).stem).strip("_-. ")
     return stem or path.parent.name or "table"

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from culpa.tasks import memory_tables
 from culpa.tasks.column_names import check_names
+from culpa.tasks.delta import delta_table, opened, plainly
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.fetching import Brought, fetch
 from culpa.tasks.files import called, find_files, format_of
@@ -60,7 +61,30 @@ def open_path(
     if is_url(source):
         brought = fetch(source, _folder_of(connection), table)
         return _open_brought(connection, brought, None if is_postgres(source) else table, text, alias)
+    if named := delta_table(source):
+        return _open_delta(connection, source, *named, table, alias)
     return _open_files(connection, find_files(source), str(source), table, text, alias)
+
+
+def _open_delta(
+    connection: duckdb.DuckDBPyConnection,
+    source: str | Path,
+    folder: Path,
+    version: int | None,
+    table: str | None,
+    alias: str,
+) -> Source:
+    if table is not None:
+        raise BadInput(f"--table is for DuckDB files and PostgreSQL, and {source} is a Delta table: leave it away")
+    found = opened(folder, version)
+    with plainly(source):
+        try:
+            rows = found.to_pyarrow_dataset()
+        except Exception as error:  # what this library's reader does not know is told by classes of its own
+            raise BadInput(f"cannot read the Delta table {source}: {str(error).split(chr(10))[0]}") from error
+    check_names(str(source), rows.schema.names)
+    connection.register(f"{alias}_delta", rows)
+    return Source(str(source), _select(quoted(f"{alias}_delta"), rows.schema), rows.schema, declared=True)
 
 
 def _open_files(
@@ -80,7 +104,9 @@ def _open_files(
             return _open_database(connection, files[0], table, alias)
         if table is not None:
             raise BadInput(f"--table is for DuckDB files and PostgreSQL, and {source} is {kind}: leave it away")
-        return _open_parquet(connection, files) if kind == "parquet" else _open_text(connection, files, kind, text)
+        return (
+            _open_parquet(connection, files, text) if kind == "parquet" else _open_text(connection, files, kind, text)
+        )
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         raise unreadable(source, error) from error
 
@@ -122,11 +148,16 @@ def _open_memory(connection: duckdb.DuckDBPyConnection, settings: "Settings") ->
     return Source(settings.source_name, _select("table_in_memory", schema), schema, declared=True)
 
 
-def _open_parquet(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> Source:
+def _open_parquet(connection: duckdb.DuckDBPyConnection, files: list[Path], text: Sequence[str]) -> Source:
     schema = _common_schema(files)
     relation = f"read_parquet({_list(files)}, union_by_name = true)"
     found = _described(connection, relation)
-    for name in found.names[len(schema) :]:  # hive partitions: columns that stand in the folders' names
+    partitions = found.names[len(schema) :]  # columns that stand in the folders' names, as Hive lays them out
+    if as_text := [name for name in partitions if name in text]:
+        types = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in as_text)
+        relation = f"{relation[:-1]}, hive_types = {{{types}}})"
+        found = _described(connection, relation)
+    for name in partitions:
         schema = schema.append(found.field(name))
     return Source(called(files), _select(relation, schema), schema, declared=True)
 

@@ -6,27 +6,44 @@ from culpa.tasks.errors import BadInput
 from culpa.tasks.locations import Location, as_location, check_writable, is_postgres, is_url
 from culpa.tasks.places import beside, places_of
 from culpa.tasks.runs import Run
+from culpa.tasks.sinks.folders import DELTA, layout_before
 from culpa.tasks.sinks.local import LocalFiles
 from culpa.tasks.sinks.sink import Sink
 
 __all__ = ["sink_of"]
 
 
-def sink_of(run: Run, out: Location | None, *, weights: bool) -> Sink:
+def sink_of(run: Run, out: Location | None, *, weights: bool, partition_by: tuple[str, ...] = ()) -> Sink:
     """Where a run is published to; BadInput if it cannot be.
 
-    Without `out` it is where the run was published before, else SOURCE.cleaned.parquet beside the source.
+    Without `out` it is where the run was published before, else SOURCE.cleaned.parquet beside the source. A folder that
+    was partitioned is partitioned by the same columns again.
     """
     place = as_location(out or run.out or beside(run.source))
     if is_url(place):
-        if place == run.source:
-            raise BadInput(f"cannot write {place}: it is the input itself; name another with --out")
-        check_writable(place)
-        if is_postgres(place):
-            from culpa.tasks.sinks.postgres import PostgresTables
+        return _at_url(place, run, weights, partition_by)
+    path = Path(place)
+    if path.suffix == DELTA:
+        from culpa.tasks.sinks.delta import DeltaFolder
 
-            return PostgresTables(place, run, weights)
-        from culpa.tasks.sinks.urls import FilesAtUrl
+        return DeltaFolder(path, run, partition_by or layout_before(path), weights)
+    if columns := partition_by or layout_before(path):
+        from culpa.tasks.sinks.partitioned import PartitionedFolder
 
-        return FilesAtUrl(place, run, weights)
-    return LocalFiles(places_of(run, Path(place), weights=weights))
+        return PartitionedFolder(path, run, columns, weights)
+    return LocalFiles(places_of(run, path, weights=weights))
+
+
+def _at_url(url: str, run: Run, weights: bool, partition_by: tuple[str, ...]) -> Sink:
+    check_writable(url)
+    if partition_by:
+        raise BadInput(f"--partition-by is for a folder of this machine, and --out is {url}: leave it away")
+    if url == run.source:
+        raise BadInput(f"cannot write {url}: it is the input itself; name another with --out")
+    if is_postgres(url):
+        from culpa.tasks.sinks.postgres import PostgresTables
+
+        return PostgresTables(url, run, weights)
+    from culpa.tasks.sinks.urls import FilesAtUrl
+
+    return FilesAtUrl(url, run, weights)

@@ -23,6 +23,11 @@ class LocalFiles:
         """The files themselves."""
         return {**self.final.sealed, "manifest": self.final.manifest}
 
+    @property
+    def layout(self) -> Mapping[str, Any]:
+        """Nothing to say."""
+        return {}
+
     def places(self, work: Path) -> Places:
         """Beside the final places, so that renaming is all that is left to do; drafts of the dead go first."""
         del work

@@ -78,6 +78,11 @@ class PostgresTables:
         found: dict[str, Location] = {role: f"{base}#{schema}.{table}{SUFFIXES[role]}" for role in self.roles}
         return {**found, "manifest": f"{base}#{schema}.culpa_manifests"}
 
+    @property
+    def layout(self) -> Mapping[str, Any]:
+        """Nothing to say."""
+        return {}
+
     def places(self, work: Path) -> Places:
         """Parquet in the work folder first."""
         weights = work / "weights.parquet" if self.weights else None

@@ -40,8 +40,10 @@ def _weighed(connection: duckdb.DuckDBPyConnection, relation: str, types: dict[s
         found = connection.execute(
             f"SELECT count(*), coalesce(sum(CAST(hash({columns}) AS HUGEINT)), 0) FROM {relation}"
         ).fetchall()
-    except duckdb.ConversionException as error:
-        raise CulpaError(f"a value does not read back as it was written: {error}; nothing was published") from error
+    except duckdb.Error as error:
+        raise CulpaError(
+            f"what was written does not read back: {str(error).splitlines()[0]}; nothing was published"
+        ) from error
     return int(found[0][0]), int(found[0][1])
 
 

@@ -18,6 +18,11 @@ class Sink(Protocol):
         """Where a person finds each part: clean, quarantine, manifest, and weights if they were asked for."""
         ...
 
+    @property
+    def layout(self) -> Mapping[str, Any]:
+        """What the manifest says of how the rows lie there, beside what it says of every run."""
+        ...
+
     def places(self, work: Path) -> Places:
         """The files to draft, in `work` where they are to be taken elsewhere."""
         ...

@@ -39,6 +39,11 @@ class FilesAtUrl:
         found: dict[str, Location] = {role: self._beside(path.name) for role, path in names.sealed.items()}
         return {**found, "manifest": self._beside(names.manifest.name)}
 
+    @property
+    def layout(self) -> Mapping[str, Any]:
+        """Nothing to say."""
+        return {}
+
     def places(self, work: Path) -> Places:
         """Whole files in the work folder first."""
         return named_after(work / last_name(self.url), self.run, weights=self.weights)
