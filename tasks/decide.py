@@ -83,7 +83,7 @@ def _append(
 ) -> Decided:
     check_words(proposals, what)
     with transaction(Path(store), wait_seconds=wait_seconds) as connection:
-        use_current_views(connection)
+        use_current_views(connection, up_to="current_decisions")
         connection.register("proposals", proposals)
         connection.execute(statement("decide"), {"dataset": dataset})
         check_rows(connection, dataset)

@@ -34,6 +34,7 @@ __all__ = ["Desk", "Gone", "Shown"]
 FRESH_SECONDS = 1.0  # the store is asked whether it changed at most so often
 WAIT_SECONDS = 2.0  # a person waits no longer before the page says why
 AHEAD = 12  # rows read together
+DECISIONS = "current_decisions"  # the last view that reading a row, or decisions, needs
 KEPT = 400  # rows kept in memory
 
 
@@ -102,7 +103,7 @@ class Desk:
             with self._reading(0.0) as connection:
                 flagged_at, last_id = self._stamp(connection)
                 if flagged_at == self._flagged_at and last_id > self._since:
-                    use_current_views(connection)
+                    use_current_views(connection, up_to=DECISIONS)
                     read_standings(connection, self.dataset, self._queue.place, self._standings, self._since)
                     self._since = last_id
             if flagged_at != self._flagged_at:
@@ -189,7 +190,7 @@ class Desk:
 
     def _known_dataset(self, dataset: str | None) -> str:
         with self._reading(30.0) as connection:
-            use_current_views(connection)
+            use_current_views(connection, up_to=DECISIONS)
             found = connection.execute("SELECT dataset FROM latest_runs ORDER BY flagged_at DESC").fetchall()
         names = [name for (name,) in found]
         if not names:
@@ -273,7 +274,7 @@ class Desk:
 
     def _read(self, entries: Sequence[int], wait_seconds: float) -> None:
         with self._reading(wait_seconds) as connection:
-            use_current_views(connection)
+            use_current_views(connection, up_to=DECISIONS)
             queue, standings = self._queue, self._standings
             by_run: dict[str, list[int]] = {}
             for entry in entries:

@@ -89,6 +89,7 @@ def served(run: SmallRun, source: str | None = None) -> Iterator[tuple[Desk, Doo
     """The page over a run's store, and a browser that has not been let in yet."""
     desk, door = Desk(run.store, source_column=source), Door(PORT)
     try:
-        yield desk, door, TestClient(make_app(desk, door), base_url=BASE, follow_redirects=False)
+        with TestClient(make_app(desk, door), base_url=BASE, follow_redirects=False) as client:
+            yield desk, door, client
     finally:
         desk.close()
