@@ -21,6 +21,7 @@ def publish(
     out: UsableLocation | None = None,
     max_drop: float | None = None,
     max_drop_per_class: float | None = None,
+    require_review: bool = False,
     gate: Gate | None = None,
 ) -> Result:
     """Apply the tags and people's decisions of a flagged run, and write the cleaned table.
@@ -31,9 +32,11 @@ def publish(
         out: the cleaned file; default: where the run was published before, else beside its source
         max_drop: refuse to publish if a larger share would go; default: the run's own setting
         max_drop_per_class: the same for every single class
+        require_review: refuse while rows of the run have to be seen by a person
         gate: what the cleaning must be shown to be, better, not-worse or off; default: the run's own setting
     """
     guards: dict[str, Any] = {"max_drop": max_drop, "max_drop_per_class": max_drop_per_class}
+    guards["require_review"] = require_review
     result = publish_run(earlier_run(store, run), TRACKED, out, gate=gate, **guards)
     leave_artifacts(result)
     return result

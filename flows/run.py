@@ -38,6 +38,9 @@ def publish(
     ] = None,
     max_drop: Annotated[float | None, Parameter(help="refuse if a larger share would go; default: the run's")] = None,
     max_drop_per_class: Annotated[float | None, Parameter(help="the same for every single class")] = None,
+    require_review: Annotated[
+        bool, Parameter(negative="", show_default=False, help="refuse while rows have to be seen by a person")
+    ] = False,
     gate: Annotated[Gate | None, Parameter(help="better, not-worse or off; default: the run's")] = None,
     plain: Plain = False,
     json_output: Json = False,
@@ -51,6 +54,7 @@ def publish(
     """
     chosen: dict[str, Any] = {"store": store, "out": out, "gate": gate}
     chosen |= {"max_drop": max_drop, "max_drop_per_class": max_drop_per_class}
+    chosen |= {"require_review": require_review}
     return _report(lambda: _story("publish", plain)(run, **chosen), json_output)
 
 

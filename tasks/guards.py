@@ -7,7 +7,7 @@ import duckdb
 
 from culpa.tasks.errors import BadInput, Refused
 from culpa.tasks.runs import Run
-from culpa.tasks.sql import filled
+from culpa.tasks.sql import filled, statement
 
 INTEGERS = (
     "TINYINT",
@@ -29,10 +29,11 @@ class Guards:
 
     max_drop: float  # share of all labelled rows, in [0, 1]
     max_drop_per_class: float  # share of the labelled rows of any one class, in [0, 1]
+    require_review: bool = False  # every row that must be seen has been
 
 
 def check_guards(connection: duckdb.DuckDBPyConnection, run: Run, guards: Guards) -> None:
-    """Refuse a plan (the temporary table `plan`) that touches reference rows or drops more than the guards allow.
+    """Refuse a plan (the temporary table `plan`) that touches reference rows, drops too much, or was not reviewed.
 
     Errors: Refused, with every guard that speaks.
     """
@@ -40,6 +41,7 @@ def check_guards(connection: duckdb.DuckDBPyConnection, run: Run, guards: Guards
         *_touched_reference(connection),
         *_dropped_too_much(connection, guards.max_drop),
         *(_dropped_too_much_of_a_class(connection, guards.max_drop_per_class) if run.task == "classification" else ()),
+        *(_not_seen(connection, run) if guards.require_review else ()),
     ]
     if complaints:
         raise Refused(f"run {run.run_id} is not published, nothing was written: " + "; ".join(complaints))
@@ -98,6 +100,17 @@ def _dropped_too_much_of_a_class(connection: duckdb.DuckDBPyConnection, most: fl
         f"{len(over)} classes would lose more than max_drop_per_class {most:.1%} ({named}): look at "
         f"`select * from issue_summary`; if they are right, publish again with --max-drop-per-class {enough}, "
         "else keep rows by decisions"
+    ]
+
+
+def _not_seen(connection: duckdb.DuckDBPyConnection, run: Run) -> list[str]:
+    rows = [row for (row,) in connection.execute(statement("unseen"), {"run_id": run.run_id}).fetchall()]
+    if not rows:
+        return []
+    return [
+        f"{len(rows)} rows have to be seen by a person first ({', '.join(rows[:5])}): look at `select * from "
+        f"review_queue where must_see and run_id = '{run.run_id}'` and decide, by `culpa review`, `culpa decide` or a "
+        "file from `culpa review export`; or publish without --require-review"
     ]
 
 

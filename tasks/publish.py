@@ -4,7 +4,7 @@ clean + quarantine = input, by count and by checksum. The clean file has the inp
 All files appear whole: quarantine first, the manifest last. The same run and decisions give the same bytes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,7 @@ def publish(
     *,
     max_drop: float | None = None,
     max_drop_per_class: float | None = None,
+    require_review: bool = False,
     memory_limit: str | None = None,
     judged: Gated | None = None,
     progress: Progress | None = None,
@@ -86,7 +87,7 @@ def publish(
                     connection.execute(f"SET temp_directory = {literal(str(spare / 'spilled'))}")
                     if judged is not None:
                         check_judged(connection, Path(store), run, judged)
-                    guards = _guards(run, max_drop, max_drop_per_class)
+                    guards = replace(_guards(run, max_drop, max_drop_per_class), require_review=require_review)
                     planned = _plan(connection, run, _sink(run, out), guards)
                     drafted = {} if planned.unchanged else _draft(connection, planned, spare, drafts, progress)
                 if not planned.unchanged:  # the store is closed by now, however long it takes
