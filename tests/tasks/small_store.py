@@ -19,8 +19,10 @@ import pyarrow.parquet as pq
 from culpa.tasks import store as stores
 from culpa.tasks.evidence import SCHEMA
 from culpa.tasks.publish import Published, publish
+from culpa.tasks.runs import find_run
 from culpa.tasks.settings import Settings
 from culpa.tasks.tag import TagSummary, tag_run
+from culpa.tasks.views import create_views
 
 NUMBERS = (
     "suggested_probability", "self_influence", "memorization", "probability_without", "influence", "influence_se",
@@ -144,6 +146,14 @@ def write_scores(work: Path, rows: Sequence[str], scores: Mapping[str, Mapping[s
     none = pa.array([], pa.string())
     pq.write_table(pa.table({"row_id": none, "proxy": none}), work / "learning.parquet")
     pq.write_table(pa.table({"row_id": none, "reference": none}), work / "reference_influences.parquet")
+
+
+def come_onto(run: SmallRun, onto: str) -> SmallRun:
+    """Make a run that was tagged a batch onto another, as if it had come so."""
+    with stores.transaction(run.store) as connection:
+        connection.execute("UPDATE runs SET onto = ? WHERE run_id = ?", [onto, run.run_id])
+        create_views(connection, find_run(connection, run.run_id))
+    return run
 
 
 def ask(store: Path, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

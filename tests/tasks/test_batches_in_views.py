@@ -10,8 +10,7 @@ from culpa.tasks.errors import BadInput
 from culpa.tasks.explain import explain
 from culpa.tasks.groups import groups_of
 from culpa.tasks.report import write_report
-from culpa.tasks.store import connect
-from tests.tasks.small_store import HARMFUL, PETS, SmallRun, ask, pets, small_run
+from tests.tasks.small_store import HARMFUL, PETS, SmallRun, ask, come_onto, pets, small_run
 
 FULL, FIRST, SECOND = "aaaaaaaaaaaa", "bbbbbbbbbbbb", "cccccccccccc"
 
@@ -22,10 +21,8 @@ def pets_of(ids: list[str], weights: list[float], labels: list[str]) -> pa.Table
 
 def batch(folder: Path, table: pa.Table, scores: dict[str, dict[str, float]], run_id: str, at: str) -> SmallRun:
     run = small_run(folder, table, scores, run_id=run_id, at=at)
-    with connect(run.store) as connection:
-        connection.execute("UPDATE runs SET onto = ? WHERE run_id = ?", [FULL, run_id])
     run.tag()
-    return run
+    return come_onto(run, FULL)
 
 
 @pytest.fixture
