@@ -1,8 +1,12 @@
 """A batch comes onto a data set: its rows are scored by the model of all rows so far and the batch, at its own price.
 
-What a whole run learns is kept as a `Base`: the growing linear model, and the opinion (calibration and noise model)
-that turns its probabilities into suspicion. The rows that join get what `score_rows` would give them: probabilities
-with and without themselves, and influence on the folds that they are not in, other joining rows among the judges.
+What a whole run learns is kept as a `Base`: the growing linear model of the accepted rows, and an opinion (calibration
+and noise model). The rows that join get what `score_rows` would give them: probabilities with and without themselves,
+and influence on the folds that they are not in, other joining rows among the judges.
+
+Accepted rows alone know nothing of noise: those that contradict the model are gone from them, the right ones among
+them too, and so it seems surer than it is. So the opinion is formed on all rows as they came, refused ones included,
+and a batch is judged by that opinion with its own confusions beside the usual ones.
 """
 
 from collections.abc import Mapping
@@ -11,20 +15,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
-from culpa.influence.ensemble import Opinion, look, look_again
+from culpa.influence.ensemble import Opinion, Outcomes, View, expected_of, look, look_again
 from culpa.influence.linear.growing import Growing, begin_growing, fold_of
 from culpa.influence.linear.panel import answer, question_of
 from culpa.influence.linear.proxy import FittedLinear, fit_linear
+from culpa.influence.linear.strength import choose_strength
+from culpa.influence.proxies import fit_proxies
 from culpa.influence.proxy import ReferenceInfluence
+from culpa.influence.riding import riding, with_riders
 from culpa.influence.rows import Rows
-from culpa.influence.scoring import Scored, pooled, scored_by
-from culpa.influence.suspicion import Laws, NoiseModel
+from culpa.influence.scoring import Columns, Scored, pooled, scored_by
+from culpa.influence.soft import soft_weights
+from culpa.influence.suspicion import USUAL_ROWS, Laws, NoiseModel, batch_laws, batch_noise
 from culpa.influence.training import Progress, Trained
 
-__all__ = ["Base", "begin", "join"]
+__all__ = ["Base", "begin", "join", "judge_batch"]
 
 NAME = "linear"
+EM_ROUNDS = 200
+FEWEST = 50  # rows as they came that an opinion is formed on
 
 
 @dataclass(frozen=True)
@@ -55,14 +66,19 @@ class Base:
         return Base(model, Opinion(alone, {NAME: float(arrays["sharpening"][0])}, noise, None))
 
 
-def begin(rows: Rows) -> Base:
-    """The base of these accepted rows: one whole fit, as costly as training on them.
+def begin(rows: Rows, refused: Rows) -> Base:
+    """The base of these accepted rows, and of those `refused` before: one whole fit, as costly as training.
+
+    The penalty is chosen on all of them: accepted rows alone, with nothing left to contradict, would ask for none.
 
     Errors: ValueError where the model is too large to grow, which is told before a second fit.
     """
-    fitted = fit_linear(rows)
-    view = look({NAME: fitted.scores().without}, rows, {NAME: 1.0})
-    return Base(begin_growing(rows, ~view.contradicted, fitted), view.opinion)
+    came = with_riders(rows, refused) if len(refused) else rows
+    strength = choose_strength(came, np.ones(len(came), np.bool_), fit_linear)
+    fitted = fit_linear(rows, l2=strength.l2 * len(came) / len(rows))
+    outcomes = np.concatenate([fitted.scores().without, fitted.predict(refused)])
+    view = look({NAME: outcomes}, _together(rows, refused), {NAME: 1.0})
+    return Base(begin_growing(rows, ~view.contradicted[: len(rows)], fitted), view.opinion)
 
 
 def join(
@@ -77,7 +93,7 @@ def join(
     moved = base.model.joined(joining, leaving)
     fitted = moved.over(joining)
     scores = fitted.scores()
-    view = look_again({NAME: scores.without}, joining, base.opinion)
+    view = _look({NAME: scores.without}, joining, base.opinion)
     tell("join the batch", 0.4)
     heard = moved.heard(joining, ~view.contradicted, leaving, _were_voting(moved, leaving, base.opinion))
     everybody = np.ones(len(joining), np.bool_)
@@ -87,6 +103,88 @@ def join(
     report = {"reference": "folds", "reference_is_weak_evidence": True, "proxies": {NAME: _report(heard)}}
     tell("join the batch", 1.0)
     return Base(heard, base.opinion), trained, replace(scored, report={**view.report, **report})
+
+
+def judge_batch(trained: Trained, found: Scored, rows: Rows, fresh: NDArray[np.bool_], refused: Rows | None) -> Scored:
+    """The scores of the `fresh` rows (rows,) alone, which were trained on among accepted ones.
+
+    `refused` are rows that came as the accepted ones did; without any, those that were accepted tell what is usual.
+    """
+    mine, batch = cut(found, fresh), rows.take(fresh)
+    opinion, usual = _opinion(trained, rows, fresh, refused)
+    if "wrong_rate_by_odds" in found.report:
+        judged = _by_own_rate(mine, found.report, usual)
+    else:
+        outcomes = {name: values[fresh] for name, values in trained.view.outcomes.items()}
+        view = _look(outcomes, batch, opinion)
+        judged = {
+            "suspicion": view.suspicion,
+            "probability_wrong": view.probability_wrong,
+            "suggested": view.suggested,
+            "suggested_probability": view.suggested_probability,
+        }
+    scores = {**mine.scores, **judged}
+    scores["weight"] = soft_weights(scores["probability_wrong"], scores["influence_p_value"])
+    report = found.report | {"expected_wrong": float(scores["probability_wrong"].sum())}
+    return replace(mine, scores=scores, rounds=[], report=report)
+
+
+def cut(found: Scored, mine: NDArray[np.bool_]) -> Scored:
+    """What some of the rows got."""
+
+    def some(columns: Columns) -> Columns:
+        return {name: values[mine] for name, values in columns.items()}
+
+    by_proxy, learning, by_reference = (
+        {name: some(columns) for name, columns in part.items()}
+        for part in (found.by_proxy, found.learning, found.by_reference)
+    )
+    return Scored(some(found.scores), by_proxy, found.rounds, found.report, learning, by_reference)
+
+
+def _look(outcomes: Outcomes, rows: Rows, learnt: Opinion) -> View:
+    """The view of a batch: what was learnt of the proxies, with the noise of these rows beside the usual one."""
+    expected = expected_of(outcomes, rows, learnt)
+    if learnt.noise is not None:
+        return look_again(
+            outcomes, rows, replace(learnt, noise=batch_noise(expected, rows.labels, learnt.noise.matrix))
+        )
+    assert learnt.laws is not None
+    laws = batch_laws(rows.labels - expected[:, 0], learnt.laws.scale, learnt.laws.wrong_rate, USUAL_ROWS)
+    return look_again(outcomes, rows, replace(learnt, laws=laws))
+
+
+def _opinion(trained: Trained, rows: Rows, fresh: NDArray[np.bool_], refused: Rows | None) -> tuple[Opinion, float]:
+    """The opinion on rows as they came, accepted and refused ones, and the share of wrong labels among them."""
+    refused = rows.take(np.zeros(0, np.intp)) if refused is None else refused
+    came = _together(rows.take(~fresh), refused)
+    if len(came) < FEWEST or (rows.classes and len(np.unique(came.labels)) < 2):
+        return trained.view.opinion, float(trained.view.probability_wrong.mean())
+    outcomes = {name: values[~fresh] for name, values in trained.view.outcomes.items()}
+    if len(refused):
+        both, keep = with_riders(rows, refused), riding(trained.keep, len(refused))
+        fitted = fit_proxies(tuple(outcomes), both, keep, seed=trained.seed, before=trained.fitted)
+        riders = {name: one.scores().without[len(rows) :] for name, one in fitted.items()}
+        outcomes = {name: np.concatenate([values, riders[name]]) for name, values in outcomes.items()}
+    view = look(outcomes, came, trained.view.weights)
+    return view.opinion, float(view.probability_wrong.mean())
+
+
+def _by_own_rate(found: Scored, report: dict[str, Any], usual: float) -> dict[str, NDArray[Any]]:
+    """The odds that trusted rows taught, at the rate of wrong labels of these rows."""
+    rate = float(np.clip(max(report["wrong_rate_by_odds"], report["wrong_rate_by_agreement"]), 1e-3, 0.9))
+    odds, own = found.scores["suspicion"] - logit(rate), usual
+    for _ in range(EM_ROUNDS):
+        wrong = expit(odds + logit(own)).sum() + USUAL_ROWS * usual
+        own = float(np.clip(wrong / (len(odds) + USUAL_ROWS), 1e-3, 0.9))
+    suspicion = odds + logit(own)
+    return {"suspicion": suspicion, "probability_wrong": expit(suspicion)}
+
+
+def _together(rows: Rows, others: Rows) -> Rows:
+    """Both, as far as an opinion needs them: their labels."""
+    labels = np.concatenate([rows.labels, others.labels])
+    return Rows(np.zeros((len(labels), 0), np.float32), labels, rows.classes, np.arange(len(labels)))
 
 
 def _were_voting(moved: Growing, leaving: Rows, opinion: Opinion) -> NDArray[np.bool_]:

@@ -23,7 +23,7 @@ Outcomes = Mapping[
     str, Array
 ]  # proxy -> (rows, classes) probabilities or (rows, 1) predictions that never saw their row
 
-__all__ = ["Opinion", "Outcomes", "View", "agreement", "average", "look", "look_again", "weighted"]
+__all__ = ["Opinion", "Outcomes", "View", "agreement", "average", "expected_of", "look", "look_again", "weighted"]
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,9 @@ def look(outcomes: Outcomes, rows: Rows, weights: Mapping[str, float] | None = N
         return _view_of_targets(outcomes, rows, Opinion(weights, {}, None, None))
     calibrations = {name: calibrate(found, rows.labels) for name, found in outcomes.items()}
     sharpening = {name: found.sharpening for name, found in calibrations.items()}
-    expected = _expected(outcomes, weights, sharpening)
-    opinion = Opinion(weights, sharpening, fit_noise(expected, rows.labels), None)
+    learnt = Opinion(weights, sharpening, None, None)
+    expected = expected_of(outcomes, rows, learnt)
+    opinion = replace(learnt, noise=fit_noise(expected, rows.labels))
     view = _view_of_classes(outcomes, rows, opinion, expected)
     return replace(view, report={"calibration": {name: vars(one) for name, one in calibrations.items()}, **view.report})
 
@@ -82,11 +83,15 @@ def look_again(outcomes: Outcomes, rows: Rows, opinion: Opinion) -> View:
     """The view of more rows by an opinion formed on others: nothing is learnt from these."""
     if not rows.classes:
         return _view_of_targets(outcomes, rows, opinion)
-    return _view_of_classes(outcomes, rows, opinion, _expected(outcomes, opinion.weights, opinion.sharpening))
+    return _view_of_classes(outcomes, rows, opinion, expected_of(outcomes, rows, opinion))
 
 
-def _expected(outcomes: Outcomes, weights: Mapping[str, float], sharpening: Mapping[str, float]) -> Array:
-    return weighted({name: sharpen(found, sharpening[name]) for name, found in outcomes.items()}, weights)
+def expected_of(outcomes: Outcomes, rows: Rows, opinion: Opinion) -> Array:
+    """Calibrated average probabilities, (rows, classes), or average predictions, (rows, 1)."""
+    if not rows.classes:
+        return weighted(outcomes, opinion.weights)
+    sharp = {name: sharpen(found, opinion.sharpening[name]) for name, found in outcomes.items()}
+    return weighted(sharp, opinion.weights)
 
 
 def _view_of_classes(outcomes: Outcomes, rows: Rows, opinion: Opinion, expected: Array) -> View:

@@ -43,6 +43,8 @@ def check(ingested: "Ingested", scored: Path, settings: Settings, progress: Prog
     cannot be used.
     """
     tell = progress or (lambda what, done: None)
+    if ingested.onto is not None:
+        return scored  # a batch goes by the checks of its full run
     prepared, file = load_prepared(scored), scored / "report.json"
     with connect(settings.store, read_only=True) as connection:
         run, rows = find_run(connection, ingested.run_id), rows_of(connection, ingested.run_id)

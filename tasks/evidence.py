@@ -39,7 +39,9 @@ def find_evidence_of(folder: Path, row_ids: Sequence[str]) -> pa.Table:
 
     prepared = load_prepared(folder)
     place = {row_id: position for position, row_id in enumerate(prepared.row_ids)}
-    index = np.array([place[row_id] for row_id in row_ids], dtype=np.int64)
+    index = np.array([place[row_id] for row_id in row_ids if row_id in place], dtype=np.int64)  # others are carried on
+    if not len(index):
+        return SCHEMA.empty_table()
     found = find_evidence(prepared.trained, prepared.rows, index, reference=prepared.reference, most=MOST_OTHERS)
     return _table(found, prepared)
 

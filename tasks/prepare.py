@@ -6,6 +6,7 @@ mapped into memory: the peak is one chunk and the sample, whatever the number of
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from culpa.tasks.sql import filled, literal, quoted
 FIT_ROWS = 200_000  # the features' scales and vocabularies are learnt from so many rows
 TEXTS = ("categorical", "text")
 VOCABULARY = "words.json"
+FEATURE = re.compile(r"^f\d+$")  # the name of a column that becomes features
 ROWS = ""  # the name of the side that is to be cleaned
 
 
@@ -38,6 +40,7 @@ class Part:
     folder: Path
     name: str  # ROWS, or the name of a set of reference rows
     data: str = ""  # the table of their columns in the store
+    beside: bool = False  # rows of neither kind, that a batch needs
 
     @property
     def is_reference(self) -> bool:
@@ -47,6 +50,8 @@ class Part:
     @property
     def file(self) -> str:
         """How the names of its files begin."""
+        if self.beside:
+            return f"beside.{self.name}"
         return f"reference.{self.name}" if self.is_reference else "rows"
 
     @property
@@ -74,10 +79,6 @@ def order_rows(
     connection: duckdb.DuckDBPyConnection, run: Run, roles: dict[str, Role], types: dict[str, str], part: Part
 ) -> None:
     """Copy the labelled rows of one side from the store into its file of columns; feature i is the column `f<i>`."""
-    columns = [
-        f"{as_role('d.' + quoted(name), types[name], role)} AS f{place}"
-        for place, (name, role) in enumerate(roles.items())
-    ]
     sql = filled(
         "order_rows",
         group="CAST(r.position AS BIGINT)" if part.is_reference else "r.duplicate_group",
@@ -85,10 +86,18 @@ def order_rows(
         chosen=f"r.reference = {literal(part.name)}" if part.is_reference else "true",
         data=quoted(part.data),
         run=literal(run.run_id),
-        columns=", ".join(columns),
+        columns=column_list(roles, types),
         file=literal(str(part.columns)),
     )
     connection.execute(sql)
+
+
+def column_list(roles: dict[str, Role], types: dict[str, str]) -> str:
+    """The columns of the data table `d` read by their roles, in SQL: feature i as `f<i>`."""
+    return ", ".join(
+        f"{as_role('d.' + quoted(name), types[name], role)} AS f{place}"
+        for place, (name, role) in enumerate(roles.items())
+    )
 
 
 def fit(part: Part, roles: dict[str, Role], seed: int) -> Features:
@@ -109,7 +118,8 @@ def write_features(part: Part, plan: Features, roles: dict[str, Role], chunk_row
         matrix[first : first + chunk.num_rows] = plan.transform(_columns(chunk, roles))
         first += chunk.num_rows
     matrix.flush()
-    pq.write_table(pq.read_table(part.columns, columns=["row_id", "given_label", "duplicate_group"]), part.names)
+    known = [name for name in pq.read_schema(part.columns).names if not FEATURE.match(name)]
+    pq.write_table(pq.read_table(part.columns, columns=known), part.names)
     part.columns.unlink()
 
 

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 
 from culpa.influence.assess import Progress, Scored, score_rows
 from culpa.influence.scoring import Columns
+from culpa.tasks.batch.carried import add_carried
+from culpa.tasks.batch.score import fresh_of, score_batch
+from culpa.tasks.batch.told import told_of_batch
+from culpa.tasks.runs import find_run
 from culpa.tasks.settings import Settings
+from culpa.tasks.store import connect
 from culpa.tasks.train import Prepared, load_prepared
 
 if TYPE_CHECKING:
@@ -23,11 +28,14 @@ PER_PROXY = ("probability_without", "memorization", "self_influence", "influence
 
 
 def score(ingested: "Ingested", trained: Path, settings: Settings, progress: Progress | None = None) -> Path:
-    """Score the rows of the work folder `trained`.
+    """Score the rows of the work folder `trained`; of a batch those that it brings.
 
     Gives the same folder, then with scores, proxy_scores and learning as Parquet, rounds and report as JSON.
     """
     prepared = load_prepared(trained)
+    if ingested.onto is not None:
+        _score_batch(ingested.run_id, ingested.onto, prepared, settings, progress)
+        return trained
     scored = score_rows(
         prepared.trained,
         prepared.rows,
@@ -36,10 +44,27 @@ def score(ingested: "Ingested", trained: Path, settings: Settings, progress: Pro
         folds=settings.folds,
         progress=progress,
     )
-    write_scores(scored, prepared, trained)
-    write_json(trained / "rounds.json", [_round(one, prepared.row_ids) for one in scored.rounds])
-    write_json(trained / "report.json", scored.report)
+    _write(scored, prepared, trained)
     return trained
+
+
+def _score_batch(run_id: str, onto: str, prepared: Prepared, settings: Settings, progress: Progress | None) -> None:
+    """Score what a batch brings, and carry on the scores of rows that were scored before."""
+    with connect(settings.store, read_only=True) as connection:
+        whole = find_run(connection, onto)
+    tell = progress or (lambda what, done: None)
+    scored = score_batch(run_id, onto, prepared, settings, tell)
+    if scored is not None:
+        _write(scored, fresh_of(prepared), prepared.folder)
+    add_carried(prepared.folder)
+    said = {} if scored is None else scored.report
+    write_json(prepared.folder / "report.json", {**said, **told_of_batch(whole.report or {}, onto)})
+
+
+def _write(scored: Scored, prepared: Prepared, folder: Path) -> None:
+    write_scores(scored, prepared, folder)
+    write_json(folder / "rounds.json", [_round(one, prepared.row_ids) for one in scored.rounds])
+    write_json(folder / "report.json", scored.report)
 
 
 def write_scores(scored: Scored, prepared: Prepared, folder: Path) -> None:

@@ -4,6 +4,7 @@ Everything is computed with the store closed, over the files that scoring left i
 again replaces what was there; a crash on the way leaves the store as it was.
 """
 
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from culpa.tasks.batch.carried import attach_carried, carried_evidence
 from culpa.tasks.errors import CulpaError
 from culpa.tasks.evidence import find_evidence_of
 from culpa.tasks.memory import limit_memory
@@ -59,16 +61,28 @@ def tag_run(store: Path, run_id: str, scored: Path, settings: "Settings") -> Tag
     """The same for a run named by its id."""
     with connect(store, read_only=True) as connection:
         run, rows = find_run(connection, run_id), rows_of(connection, run_id)
+    settings = _as_the_full_run(settings, run, Path(scored))
     with ruling(Path(scored), run, rows, settings, faithful=is_faithful(Path(scored))) as found:
         order = "SELECT * FROM tags ORDER BY row_id"
         found.connection.execute(f"COPY ({order}) TO {literal(str(Path(scored) / TAGS))}")
         suspects = _most_suspicious(found.connection)
         summary = _summary(found.connection, run)
     evidence = find_evidence_of(Path(scored), suspects)
+    carried = carried_evidence(Path(scored))
+    if carried is not None:
+        evidence = pa.concat_tables([evidence, carried], promote_options="permissive")
     if not run.keeps_data:
         evidence = without_words(evidence)
     _write(store, run, found.scores, evidence, _said(found.threshold, settings), settings.memory_limit)
     return replace(summary, evidence=len(set(evidence["row_id"].to_pylist())))
+
+
+def _as_the_full_run(settings: "Settings", run: Run, folder: Path) -> "Settings":
+    """A batch counts a row as memorized from where the full run did, unless the user says otherwise."""
+    if run.onto is None or settings.memorization_threshold is not None:
+        return settings
+    told = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    return settings.model_copy(update={"memorization_threshold": told.get("memorization_threshold")})
 
 
 def _said(threshold: float, settings: "Settings") -> dict[str, Any]:
@@ -115,6 +129,7 @@ def _write(
             connection.register("new_tags", ds.dataset(scores.folder / TAGS))
             connection.register("new_evidence", evidence)
             attach_proof(connection, scores.folder)
+            attach_carried(connection, scores.folder)
             connection.execute(filled("write_tags", run=literal(run.run_id), **scores.selects()))
             write_rounds(connection, run.run_id, scores.folder)
             connection.execute(

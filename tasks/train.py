@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import joblib
+import numpy as np
 from numpy.typing import NDArray
 
 from culpa.influence.assess import Progress, Trained, train_proxies
@@ -17,6 +18,7 @@ from culpa.influence.gate.split import choosing_and_judging
 from culpa.influence.proxies import AUTO, ProxyOptions, is_brought
 from culpa.influence.rows import Rows
 from culpa.tasks import prepare, tokens, work
+from culpa.tasks.batch.order import batch_plan, is_fresh, more_sides, order_batch
 from culpa.tasks.brought import code_of
 from culpa.tasks.errors import BadInput
 from culpa.tasks.memory import limit_memory
@@ -48,6 +50,7 @@ class Prepared:
     classes: tuple[str, ...]  # label texts in code order; empty for regression
     words: tuple[str, ...]  # in token order; empty where no proxy reads
     others: dict[str, Rows]  # the other sets of reference rows, by name
+    is_fresh: NDArray[np.bool_] | None = None  # of a batch: (rows,) those that it brings, the others stand beside them
 
     @cached_property
     def trained(self) -> Trained:
@@ -69,8 +72,10 @@ def train(ingested: "Ingested", settings: Settings, progress: Progress | None = 
 
 def train_in(folder: Path, run_id: str, settings: Settings, progress: Progress | None = None) -> None:
     """The same in any folder: `load_prepared` reads it back."""
-    prepare_in(folder, run_id, settings)
+    prepare_in(folder, run_id, settings, scoring=True)
     prepared = load_prepared(folder)
+    if prepared.is_fresh is not None and not prepared.is_fresh.any():
+        return  # a batch of rows that were scored before
     joblib.dump(fit(prepared.rows, settings, proxy_options(prepared, settings), progress), folder / TRAINED)
 
 
@@ -80,7 +85,7 @@ def proxy_options(prepared: Prepared, settings: Settings) -> ProxyOptions:
         method=settings.method,
         layers=settings.layers or None,
         held_out=prepared.reference,
-        kept=kept_folder(settings.store) if settings.cache and settings.keep_data else None,
+        kept=work.kept_folder(settings.store) if settings.cache and settings.keep_data else None,
         code=f"{version('culpa')} {code_of(settings.proxy)}",
     )
 
@@ -94,11 +99,6 @@ def fit(labelled: Rows, settings: Settings, options: ProxyOptions, progress: Pro
         if proxy in ("auto", *AUTO):
             raise
         raise BadInput(f"the proxy {proxy} cannot be used on these rows: {error}") from error
-
-
-def kept_folder(store: Path) -> Path:
-    """Where a store's networks are kept for later runs: files that nothing else needs."""
-    return store.with_name(store.name + ".cache")
 
 
 def load_prepared(folder: Path) -> Prepared:
@@ -115,7 +115,8 @@ def load_prepared(folder: Path) -> Prepared:
         reference, reference_ids = reference.take(choosing), reference_ids[choosing]
     sets = {name: found for name, (found, _) in read.items()}
     words = prepare.words_of(folder)
-    return Prepared(folder, rows, row_ids, reference, reference_ids, judging, classes, words, sets)
+    fresh = is_fresh(folder) if known["onto"] else None
+    return Prepared(folder, rows, row_ids, reference, reference_ids, judging, classes, words, sets, fresh)
 
 
 def _sides(folder: Path, run: Run) -> list[Part]:
@@ -124,8 +125,11 @@ def _sides(folder: Path, run: Run) -> list[Part]:
     return [Part(folder, prepare.ROWS, run.data_table), *sets]
 
 
-def prepare_in(folder: Path, run_id: str, settings: Settings) -> None:
-    """Everything that needs the store, in one short reading; then the features, with the store closed."""
+def prepare_in(folder: Path, run_id: str, settings: Settings, *, scoring: bool = False) -> None:
+    """Everything that needs the store, in one short reading; then the features, with the store closed.
+
+    With `scoring` a batch also gets what its scores need, the model of its data set and the scores that it carries on.
+    """
     outside_of = nullcontext() if settings.keep_data else outside_data(settings.store, run_id)
     with outside_of as outside, connect(settings.store, read_only=True) as connection:
         run = find_run(connection, run_id)
@@ -133,14 +137,20 @@ def prepare_in(folder: Path, run_id: str, settings: Settings) -> None:
         limit_memory(connection, settings.memory_limit, len(run.schema))
         roles = _roles(connection, run)
         sides = _sides(folder, run)
-        for side in sides:
+        grows = run.onto is not None and order_batch(connection, run, roles, sides[0], settings, scoring=scoring)
+        for side in sides[1:] if run.onto else sides:
             prepare.order_rows(connection, run, roles, columns_of(connection, side.data), side)
     if settings.proxy == "text" or is_brought(settings.proxy) or settings.judge is not None:
         tokens.write_tokens(sides, roles, settings.chunk_rows, needed=settings.proxy == "text")
-    plan = prepare.fit(sides[0], roles, settings.seed)
-    for side in sides:
+    plan = batch_plan(folder, roles, settings) if grows else prepare.fit(sides[0], roles, settings.seed)
+    for side in [*sides, *(more_sides(folder) if run.onto else [])]:
         prepare.write_features(side, plan, roles, settings.chunk_rows)
-    known = {"classes": run.classes, "sides": [side.name for side in sides], "halved": bool(run.settings.get("halved"))}
+    known = {
+        "classes": run.classes,
+        "sides": [side.name for side in sides],
+        "halved": bool(run.settings.get("halved")),
+        "onto": run.onto,
+    }
     (folder / RUN).write_text(json.dumps(known), encoding="utf-8")
 
 

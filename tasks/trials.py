@@ -22,6 +22,7 @@ from culpa.influence.rows import Rows
 from culpa.influence.scoring import main_proxy
 from culpa.tasks.decided import order_of, peoples
 from culpa.tasks.errors import BadInput
+from culpa.tasks.store import connect
 from culpa.tasks.train import Prepared, proxy_options
 from culpa.tasks.turns import trials_in_turns
 from culpa.tasks.write_gate import Gated
@@ -60,6 +61,7 @@ def prove_plan(gated: Gated, proposal: "Proposal", prepared: Prepared, tell: Tel
             removals=len(proposal.removals),
             seeds=settings.seeds if quick or settings.judge else min(settings.seeds, SLOW_SEEDS),
             seed=settings.seed,
+            proven=_is_proven(proposal),
             told=lambda done: tell("judge the cleaning", done),
             **({} if quick else {"rounds": SLOW_ROUNDS}),
         )
@@ -68,6 +70,15 @@ def prove_plan(gated: Gated, proposal: "Proposal", prepared: Prepared, tell: Tel
     others = _another(trials, proof, prepared, settings)
     gated = replace(gated, judge=judge.name, trusted=not any(len(trial.doubted) for trial in trials))
     return _gated(gated, proposal, proof, others)
+
+
+def _is_proven(proposal: "Proposal") -> bool:
+    """Whether a batch's full run was let through with rows to drop: the rule then holds until the batch contradicts."""
+    if proposal.run.onto is None:
+        return False
+    with connect(proposal.settings.store, read_only=True) as connection:
+        asked = "SELECT passed AND gate <> 'off' AND allowed > 0 FROM gates WHERE run_id = ?"
+        return connection.execute(asked, [proposal.run.onto]).fetchall() == [(True,)]
 
 
 def _main(prepared: Prepared, settings: "Settings") -> str:

@@ -16,9 +16,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from culpa.influence.assess import score_rows
+from culpa.influence.batches import judge_batch
 from culpa.influence.folds import assign_folds
 from culpa.influence.gate import Trial
 from culpa.influence.rows import Rows
+from culpa.tasks.batch.order import rows_beside
+from culpa.tasks.batch.score import fresh_of, refused_of
 from culpa.tasks.decided import peoples
 from culpa.tasks.ruling import rows_of, ruling
 from culpa.tasks.score import write_scores
@@ -41,8 +44,7 @@ def trials_in_turns(proposal: "Proposal", prepared: Prepared, tell: Tell) -> lis
     """A trial for each part that judges; none where there are too few rows."""
     if len(prepared.rows) < FEWEST_ROWS:
         return []
-    with connect(proposal.settings.store, read_only=True) as connection:
-        stored, suspicion = rows_of(connection, proposal.run.run_id), _suspicions(connection, proposal)
+    stored, suspicion = _stored(proposal, prepared)
     sample = _part(prepared, np.arange(0, len(prepared.rows), -(-len(prepared.rows) // MOST_ROWS)))
     doubted = np.array([suspicion[row] > CONTRADICTED[proposal.run.task] for row in sample.row_ids])
     parts = 5 if len(sample.rows) <= FEW_ROWS else 2
@@ -58,31 +60,47 @@ def trials_in_turns(proposal: "Proposal", prepared: Prepared, tell: Tell) -> lis
     return trials
 
 
-def _suspicions(connection: Any, proposal: "Proposal") -> dict[str, float]:
-    found = connection.execute(
-        "SELECT row_id, coalesce(suspicion, 0) FROM scores WHERE run_id = ?", [proposal.run.run_id]
-    )
-    return dict(found.fetchall())
+def _stored(proposal: "Proposal", prepared: Prepared) -> tuple[pa.Table, dict[str, float]]:
+    """The rows as the rule needs them, and how suspicious each is; of a batch those beside it as well."""
+    with connect(proposal.settings.store, read_only=True) as connection:
+        found = connection.execute(
+            "SELECT row_id, coalesce(suspicion, 0) FROM scores WHERE run_id = ?", [proposal.run.run_id]
+        ).fetchall()
+        stored = rows_of(connection, proposal.run.run_id) if prepared.is_fresh is None else None
+    if stored is not None:
+        return stored, dict(found)
+    both = rows_beside(prepared.folder, proposal.run.run_id)
+    before = dict(zip(both["row_id"].to_pylist(), both["suspicion"].to_pylist(), strict=True))
+    return both, before | dict(found)
 
 
 def _part(prepared: Prepared, place: NDArray[np.int64]) -> Prepared:
-    return replace(prepared, rows=prepared.rows.take(place), row_ids=prepared.row_ids[place])
+    fresh = None if prepared.is_fresh is None else prepared.is_fresh[place]
+    return replace(prepared, rows=prepared.rows.take(place), row_ids=prepared.row_ids[place], is_fresh=fresh)
 
 
 def _removals(part: Prepared, proposal: "Proposal", stored: pa.Table) -> NDArray[np.int64]:
-    """Positions of what the rule would drop of this part, the surest first: trained, scored and ruled on by itself."""
+    """Positions of what the rule would drop of this part, the surest first: trained, scored and ruled on by itself.
+
+    Of a batch, only rows that it brings: those beside them were accepted before.
+    """
     settings = proposal.settings
     folder = part.folder / "part"
     folder.mkdir(exist_ok=True)
     trained = fit(part.rows, settings, replace(proxy_options(part, settings), kept=None), None)
     scored = score_rows(trained, part.rows, reference=None, folds=settings.folds)
-    write_scores(scored, part, folder)
-    mine = stored.take(pc.index_in(pa.array(part.row_ids, pa.string()), value_set=stored["row_id"].combine_chunks()))
+    place = np.arange(len(part.rows))
+    if part.is_fresh is not None:
+        scored = judge_batch(trained, scored, part.rows, part.is_fresh, refused_of(part))
+        place = np.flatnonzero(part.is_fresh)
+    ruled = fresh_of(part)
+    write_scores(scored, ruled, folder)
+    mine = stored.take(pc.index_in(pa.array(ruled.row_ids, pa.string()), value_set=stored["row_id"].combine_chunks()))
     alone = replace(proposal.run, row_count=len(mine), unlabelled_count=0, reference_fingerprint=None)
     with ruling(folder, alone, mine, settings, faithful=_was_faithful(proposal)) as found:
-        droppable = np.isin(part.row_ids.astype(str), list(found.rows_that("droppable")))
+        droppable = np.isin(ruled.row_ids.astype(str), list(found.rows_that("droppable")))
     surest = np.argsort(-scored.scores["probability_wrong"], kind="stable")
-    return surest[droppable[surest]]
+    return place[surest[droppable[surest]]]
 
 
 def _was_faithful(proposal: "Proposal") -> bool:
@@ -97,6 +115,8 @@ def _trial(
     found: dict[str, Any] = peoples(proposal.lines, proposal.run.classes, part.rows, part.row_ids)
     decided = {line["row_id"] for line in proposal.lines if line["decided"]}
     open_to_rule = ~np.isin(part.row_ids.astype(str), list(decided)) & ~found["absent"]
+    if part.is_fresh is not None:
+        open_to_rule &= part.is_fresh
     choosing = assign_folds(judges.rows, 2) == 0
     mended, stays, doubted = _mended(proposal, judges, decided, doubted)
     return Trial(

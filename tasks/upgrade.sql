@@ -127,4 +127,10 @@ CREATE TABLE IF NOT EXISTS arrivals (           -- files that a watched folder w
 );
 ALTER TABLE arrivals ADD COLUMN IF NOT EXISTS error VARCHAR;                  -- why it cannot be taken in; NULL: nothing wrong
 
+CREATE TABLE IF NOT EXISTS carried (            -- rows of a batch that were scored before with the same content
+    run_id VARCHAR NOT NULL,
+    row_id VARCHAR NOT NULL,
+    from_run VARCHAR NOT NULL           -- the run whose scores they carry on
+);
+
 UPDATE meta SET schema_version = 4;

@@ -86,7 +86,8 @@ def recall(store: Path, run_id: str, plan: str) -> Gated | None:
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, table: str, run_id: str, lines: list[dict[str, Any]]) -> None:
-    connection.execute(f"DELETE FROM {quoted(table)} WHERE run_id = ?", [run_id])
+    carried = "AND row_id NOT IN (SELECT row_id FROM carried WHERE run_id = $run_id)" if table == "held_back" else ""
+    connection.execute(f"DELETE FROM {quoted(table)} WHERE run_id = $run_id {carried}", {"run_id": run_id})
     if lines:
         connection.register("new_lines", pa.Table.from_pylist(lines))
         columns = "* " if "run_id" in lines[0] else "? AS run_id, *"

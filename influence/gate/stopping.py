@@ -1,7 +1,9 @@
 """How far to go: the least removal whose judged loss is within one standard error of the best.
 
-Removing nothing takes part in the election, so that where removal shows no gain, nothing is removed. Source: Breiman
-et al. 1984, section 3.4.3, for the rule of one standard error.
+Removing nothing takes part in the election, so that where removal shows no gain, nothing is removed. Where the rule was
+proven on a whole run before, it is the most removal within one standard error instead: a batch is too small to prove
+anything by itself, and what it shows may only speak against the rule. Source: Breiman et al. 1984, section 3.4.3, for
+the rule of one standard error.
 """
 
 from dataclasses import dataclass
@@ -24,19 +26,22 @@ class Curve:
     stop: int  # place of the chosen removal
 
 
-def choose_stop(losses: Array) -> Curve:
-    """The curve of losses (removals, seeds, rows), and where to stop on it.
+def choose_stop(losses: Array, *, proven: bool = False) -> Curve:
+    """The curve of losses (removals, seeds, rows), and where to stop on it; `proven` = the rule was proven before.
 
     >>> one = np.full((2, 50), 1.0) + np.linspace(0, 1, 50)
     >>> choose_stop(np.stack([one, one - 0.2, one - 0.2])).stop
     1
+    >>> choose_stop(np.stack([one, one - 0.2, one - 0.2]), proven=True).stop
+    2
     """
     gains = losses[:1] - losses
     effect = gains.mean(axis=(1, 2))
     best = int(np.argmax(effect))
     behind = losses - losses[best]
     allowed = effect >= effect[best] - standard_error(behind)
-    return Curve(losses.mean(axis=(1, 2)), effect, standard_error(gains), int(np.argmax(allowed)))
+    stop = np.flatnonzero(allowed)[-1 if proven else 0]
+    return Curve(losses.mean(axis=(1, 2)), effect, standard_error(gains), int(stop))
 
 
 def standard_error(differences: Array) -> Array:

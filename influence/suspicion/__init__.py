@@ -6,8 +6,20 @@ does it for numbers. `confident` is confident learning, the baseline.
 """
 
 from culpa.influence.suspicion.calibrate import Calibration, calibrate
-from culpa.influence.suspicion.noise import NoiseModel, fit_noise
+from culpa.influence.suspicion.noise import USUAL_ROWS, NoiseModel, batch_noise, fit_noise
 from culpa.influence.suspicion.posterior import Suspicion, judge
-from culpa.influence.suspicion.regression import Laws, judge_targets
+from culpa.influence.suspicion.regression import Laws, batch_laws, judge_targets
 
-__all__ = ["Calibration", "Laws", "NoiseModel", "Suspicion", "calibrate", "fit_noise", "judge", "judge_targets"]
+__all__ = [
+    "USUAL_ROWS",
+    "Calibration",
+    "Laws",
+    "NoiseModel",
+    "Suspicion",
+    "batch_laws",
+    "batch_noise",
+    "calibrate",
+    "fit_noise",
+    "judge",
+    "judge_targets",
+]

@@ -20,6 +20,7 @@ __all__ = ["NoiseModel", "confusions", "fit_noise", "uniform_noise"]
 ROUNDS = 60
 PRIOR_ROWS = 1.0  # pseudo-rows per true class, spread over the given ones
 LEAST_ROWS, ROWS_PER_ENTRY = 50_000, 500  # of many rows every k-th counts, so that at least these remain
+USUAL_ROWS = 1_000  # pseudo-rows of what is usual beside the rows of a batch
 LEAST_RATE = 0.01  # of wrong labels: real data sets have some (Northcutt et al. 2021 found 3.3 % on average)
 
 
@@ -71,6 +72,22 @@ def confusions(probabilities: Array, labels: NDArray[np.int64]) -> Array:
         counts = (joint / joint.sum(axis=1, keepdims=True)).T @ given + prior
         matrix = counts / counts.sum(axis=1, keepdims=True)
     return matrix
+
+
+def batch_noise(probabilities: Array, labels: NDArray[np.int64], usual: Array) -> NoiseModel:
+    """The noise model of a batch: its own confusions, with those that are `usual` as so many pseudo-rows.
+
+    Its rows are judged by a model of accepted rows, whose labels say nothing of how often new labels are wrong.
+    """
+    classes = probabilities.shape[1]
+    given = np.eye(classes)[labels]
+    prior = USUAL_ROWS * probabilities.mean(axis=0)[:, None] * usual + 1e-9
+    matrix = usual
+    for _ in range(ROUNDS):
+        joint = probabilities * matrix[:, labels].T
+        counts = (joint / joint.sum(axis=1, keepdims=True)).T @ given + prior
+        matrix = counts / counts.sum(axis=1, keepdims=True)
+    return NoiseModel(matrix, 1.0, _log_likelihood(probabilities, labels, matrix), 0.0)
 
 
 def _matrix(rate: float, classes: int) -> Array:

@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 Array = NDArray[np.float64]
 
-__all__ = ["Laws", "TargetSuspicion", "judge_targets"]
+__all__ = ["Laws", "TargetSuspicion", "batch_laws", "judge_targets"]
 
 OUTLIER_SCALE = 10.0
 ROUNDS = 60
@@ -45,6 +45,16 @@ def judge_targets(predictions: Array, targets: Array, laws: Laws | None = None) 
     right, wrong = norm.logpdf(size), norm.logpdf(size, scale=OUTLIER_SCALE)
     likelihoods = np.logaddexp(np.log1p(-laws.wrong_rate) + right, np.log(laws.wrong_rate) + wrong) - np.log(laws.scale)
     return TargetSuspicion(size, _posterior(right - wrong, laws.wrong_rate), likelihoods, laws)
+
+
+def batch_laws(residuals: Array, scale: float, usual_rate: float, usual_rows: float) -> Laws:
+    """The laws of a batch: a scale known before, its own rate of wrong targets beside pseudo-rows of the usual one."""
+    size, rate = np.abs(residuals) / scale, usual_rate
+    odds = norm.logpdf(size) - norm.logpdf(size, scale=OUTLIER_SCALE)
+    for _ in range(ROUNDS):
+        wrong = _posterior(odds, rate).sum() + usual_rows * usual_rate
+        rate = float(np.clip(wrong / (len(size) + usual_rows), 1e-4, 0.5))
+    return Laws(scale, rate)
 
 
 def _find_laws(residuals: Array) -> Laws:

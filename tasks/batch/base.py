@@ -1,0 +1,103 @@
+"""The model of all accepted rows, kept beside the store from batch to batch: `<store>.cache/bases/<full run>.<run>/`.
+
+Three files: `base.safetensors` (the model), `members.parquet` (the rows in it, by id, content and label) and
+`sample.parquet` (the rows that its features were fitted on). Whatever people decided since, rows that joined or left
+are found by comparing the members with what is accepted now. A folder that is gone, or has grown stale, costs one whole
+fit: nothing else depends on it.
+"""
+
+import shutil
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from culpa.influence.batches import Base
+from culpa.tasks import outputs, prepare, private, work
+from culpa.tasks.prepare import Part
+from culpa.tasks.runs import Run
+
+__all__ = ["QUERIES", "find", "keep", "load", "part", "sample", "sort_members"]
+
+MODEL, MEMBERS, SAMPLE = "base.safetensors", "members.parquet", "sample.parquet"
+SAME = "USING (row_id, row_hash, label)"
+QUERIES = {
+    "joining": f"SELECT a.*, false AS is_fresh FROM accepted a ANTI JOIN members {SAME}",
+    "leaving": f"""SELECT row_id, row_hash, label, -row_number() OVER (ORDER BY row_id) AS duplicate_group,
+                          false AS is_reference, '' AS run_id, 0 AS position, false AS is_fresh
+                   FROM members ANTI JOIN accepted {SAME}""",
+}
+
+
+def find(store: Path, run: Run) -> Path | None:
+    """The folder of the model that is kept for the batch's data set; None where there is none that still holds."""
+    found = sorted(_root(store).glob(f"{run.onto}.*/{MODEL}"), key=lambda file: file.stat().st_mtime)
+    if not found:
+        return None
+    kept = _read(found[-1])
+    return None if kept is None or kept.model.is_stale else found[-1].parent
+
+
+def part(folder: Path, name: str, data: str = "") -> Part:
+    """The rows that are joining or leaving, in the work folder."""
+    return Part(folder, name, data, beside=True)
+
+
+def sort_members(connection: duckdb.DuckDBPyConnection, kept: Path | None, folder: Path) -> None:
+    """Bring the kept model into the work folder, and its members into a temporary table; note those to come."""
+    if kept is None:
+        connection.execute("CREATE OR REPLACE TEMP TABLE members (row_id VARCHAR, row_hash VARCHAR, label VARCHAR)")
+    else:
+        shutil.copyfile(kept / MODEL, folder / MODEL)
+        shutil.copyfile(kept / SAMPLE, part(folder, "sample").columns)
+        connection.register("kept_members", pq.read_table(kept / MEMBERS))
+        connection.execute("CREATE OR REPLACE TEMP TABLE members AS SELECT * FROM kept_members")
+    to_come = "SELECT row_id, row_hash, label FROM accepted UNION ALL SELECT row_id, row_hash, label FROM fresh"
+    pq.write_table(connection.sql(to_come).to_arrow_table(), folder / MEMBERS)
+
+
+def sample(folder: Path) -> Part:
+    """The rows that the features are fitted on: as kept, else the first of those that the model begins with."""
+    found = part(folder, "sample")
+    if not found.columns.is_file():
+        first = next(prepare.chunks(part(folder, "joining"), prepare.FIT_ROWS))
+        pq.write_table(pa.Table.from_batches([first]), found.columns)
+    return found
+
+
+def load(folder: Path) -> Base | None:
+    """The model that was brought into the work folder; None where one has to begin."""
+    file = folder / MODEL
+    return _read(file) if file.is_file() else None
+
+
+def keep(store: Path, run_id: str, onto: str, folder: Path, base: Base) -> None:
+    """Keep the model after a batch in place of the one before it."""
+    final = _root(store) / f"{onto}.{run_id}"
+    draft = outputs.draft_of(final)
+    private.new_folder(draft)
+    try:
+        with private.owner_only():
+            save_file(base.arrays(), draft / MODEL)
+            shutil.copyfile(folder / MEMBERS, draft / MEMBERS)
+            shutil.copyfile(sample(folder).columns, draft / SAMPLE)
+        earlier = [one for one in _root(store).glob(f"{onto}.*") if one.is_dir()]
+        for one in earlier:
+            shutil.rmtree(one, ignore_errors=True)
+        draft.rename(final)
+    except OSError:  # a full disk, or another batch was faster: the next one fits again
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _root(store: Path) -> Path:
+    return work.kept_folder(store) / "bases"
+
+
+def _read(file: Path) -> Base | None:
+    try:
+        return Base.of(load_file(file))
+    except (OSError, SafetensorError, KeyError):
+        return None

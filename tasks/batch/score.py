@@ -1,0 +1,91 @@
+"""Score a batch: the rows that it brings, and no others.
+
+By the model of all accepted rows where one is kept (`base`), which is as exact as a run over all of them; else by the
+proxies that were trained on the batch and the accepted rows that stand beside it.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from culpa.influence.assess import Progress, Scored, score_rows
+from culpa.influence.batches import begin, cut, join, judge_batch
+from culpa.influence.rows import Rows
+from culpa.tasks.batch import base
+from culpa.tasks.batch.sides import REFUSED
+from culpa.tasks.prepare import read_rows
+
+if TYPE_CHECKING:
+    from culpa.tasks.settings import Settings
+    from culpa.tasks.train import Prepared
+
+__all__ = ["fresh_of", "refused_of", "score_batch"]
+
+
+def score_batch(run_id: str, onto: str, prepared: "Prepared", settings: "Settings", tell: Progress) -> Scored | None:
+    """The scores of the fresh rows, in their order; None where the batch brings none."""
+    fresh = prepared.is_fresh
+    if fresh is None or not fresh.any():
+        return None
+    return _by_model(run_id, onto, prepared, settings, tell) or _beside(prepared, settings, tell)
+
+
+def fresh_of(prepared: "Prepared") -> "Prepared":
+    """The prepared rows without those that stand beside them."""
+    if prepared.is_fresh is None:
+        return prepared
+    return replace(prepared, rows=prepared.rows.take(prepared.is_fresh), row_ids=prepared.row_ids[prepared.is_fresh])
+
+
+def refused_of(prepared: "Prepared") -> Rows:
+    """Rows that were refused, in the proportion in which accepted ones stand beside the batch."""
+    return read_rows(base.part(prepared.folder, REFUSED), prepared.classes)[0]
+
+
+def _beside(prepared: "Prepared", settings: "Settings", tell: Progress) -> Scored:
+    fresh = prepared.is_fresh
+    assert fresh is not None
+    found = score_rows(
+        prepared.trained,
+        prepared.rows,
+        reference=prepared.reference,
+        others=prepared.others,
+        folds=settings.folds,
+        progress=tell,
+    )
+    told = {"scored_beside": int((~fresh).sum()), "scored_by": "the proxies of the batch and the rows beside it"}
+    judged = judge_batch(prepared.trained, found, prepared.rows, fresh, refused_of(prepared))
+    return replace(judged, report=judged.report | told)
+
+
+def _by_model(run_id: str, onto: str, prepared: "Prepared", settings: "Settings", tell: Progress) -> Scored | None:
+    """The model of all accepted rows joined by the batch, and kept for the next; None where there is none."""
+    if not base.part(prepared.folder, "joining").features.is_file():
+        return None
+    joining, leaving = (read_rows(base.part(prepared.folder, name), prepared.classes)[0] for name in base.QUERIES)
+    model = base.load(prepared.folder)
+    if model is None:
+        try:
+            model, joining = begin(joining, refused_of(prepared)), joining.take(np.zeros(0, np.intp))
+        except ValueError:  # too large a model, or too few rows: they are judged beside a part of them
+            return None
+    batch = fresh_of(prepared).rows
+    model, _, found = join(model, _both(batch, joining), leaving, seed=settings.seed, progress=tell)
+    base.keep(settings.store, run_id, onto, prepared.folder, model)
+    mine = np.arange(len(batch) + len(joining)) < len(batch)
+    told = {"scored_by": "the linear model of all accepted rows and the batch", "rows_in_model": model.model.whole.rows}
+    return replace(cut(found, mine), report=found.report | told)
+
+
+def _both(batch: Rows, joining: Rows) -> Rows:
+    """The batch's rows, then others that join."""
+    if not len(joining):
+        return batch
+    return replace(
+        batch,
+        features=np.concatenate([batch.features, joining.features]),
+        labels=np.concatenate([batch.labels, joining.labels]),
+        groups=np.concatenate([batch.groups, batch.groups.max() + 1 + joining.groups]),
+        tokens=None,
+    )
