@@ -12,7 +12,7 @@ export SCARF_NO_ANALYTICS := true
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser postgres lint types bench peers format
+.PHONY: help demo test browser postgres lint types bench peers schedulers format
 
 help:
 	@echo "make demo    run culpa on real data with planted errors, and say where to look"
@@ -23,6 +23,7 @@ help:
 	@echo "make types   check types (mypy, strict)"
 	@echo "make bench   measure detection and speed against other tools"
 	@echo "make peers   measure networks beside captum, dattri, kronfluence, traker and pyDVL"
+	@echo "make schedulers  run the snippets for Airflow, Dagster and dbt of flows/README.md"
 	@echo "make format  rewrite the format"
 
 demo: .venv/installed
@@ -92,4 +93,21 @@ PEERS := tests/benchmarks/peers
 	@test -x .venv-pydvl/bin/python || $(PYTHON) -m venv .venv-pydvl
 	@.venv-pydvl/bin/python -m pip install --quiet '$(TORCH)'
 	@.venv-pydvl/bin/python -m pip install --quiet --no-deps --requirement $(PEERS)/requirements-pydvl.txt
+	@touch $@
+
+# Each in an environment of its own: they and culpa's exact versions exclude each other. Dagster's asset imports culpa, and
+# finds it, with all that it needs, in .venv.
+schedulers: .venv-schedulers/installed .venv-airflow/installed
+	@$(BIN)/python -m pytest tests/flows/test_schedulers.py
+
+.venv-schedulers/installed: tests/flows/requirements-schedulers.txt .venv/installed
+	@test -x .venv-schedulers/bin/python || $(PYTHON) -m venv .venv-schedulers
+	@.venv-schedulers/bin/python -m pip install --quiet --requirement $<
+	@$(BIN)/python -c 'import site; print(f"import site; site.addsitedir({site.getsitepackages()[0]!r})")' \
+		> "$$(.venv-schedulers/bin/python -c 'import site; print(site.getsitepackages()[0])')/culpa.pth"
+	@touch $@
+
+.venv-airflow/installed: tests/flows/requirements-airflow.txt
+	@test -x .venv-airflow/bin/python || $(PYTHON) -m venv .venv-airflow
+	@.venv-airflow/bin/python -m pip install --quiet --requirement $<
 	@touch $@

@@ -34,11 +34,12 @@ class Watch:
     only_notice: bool  # leave the cleaning to whoever hears of the file
 
     def settings_of(self, arrival: Arrival) -> Settings:
-        """How to clean one file: NAME.cleaned.parquet into the folder of outputs, as a data set of its own."""
+        """How to clean one file into the folder of outputs: as a batch, or as a data set of its own."""
         within = Path(arrival.file)
         name = re.sub(r"\W+", "_", str(within.with_name(_name(within)))).strip("_") or "table"
         change = {"source": str(arrival.path), "out": self.out_of(arrival)}
-        return self.settings.model_copy(update=change if self.settings.dataset else {**change, "dataset": name})
+        named = self.settings.dataset or self.settings.onto
+        return self.settings.model_copy(update=change if named else {**change, "dataset": name})
 
     def out_of(self, arrival: Arrival) -> Path:
         """Where the cleaned file of an arrival goes."""
