@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from culpa.flows.options import Json, Plain, takes_settings
 from culpa.flows.progress import shown_on_terminal, tell
 from culpa.flows.result import Result
-from culpa.tasks.locations import UsableLocation
+from culpa.tasks.locations import UsableLocation, as_location
 from culpa.tasks.settings import Gate, read_settings
 
 REFUSED = 3  # the exit code when the gate held the rule's rows back
@@ -36,6 +36,10 @@ def publish(
     out: Annotated[
         UsableLocation | None, Parameter(help="the cleaned file; default: where the run was published before")
     ] = None,
+    partition_by: Annotated[
+        tuple[str, ...],
+        Parameter(negative="", show_default=False, help="a column whose values divide the folder --out"),
+    ] = (),
     max_drop: Annotated[float | None, Parameter(help="refuse if a larger share would go; default: the run's")] = None,
     max_drop_per_class: Annotated[float | None, Parameter(help="the same for every single class")] = None,
     require_review: Annotated[
@@ -52,8 +56,8 @@ def publish(
     run
         the run's id, or the beginning of it; `culpa runs` lists them
     """
-    chosen: dict[str, Any] = {"store": store, "out": out, "gate": gate}
-    chosen |= {"max_drop": max_drop, "max_drop_per_class": max_drop_per_class}
+    chosen: dict[str, Any] = {"store": store, "out": None if out is None else as_location(out), "gate": gate}
+    chosen |= {"partition_by": partition_by, "max_drop": max_drop, "max_drop_per_class": max_drop_per_class}
     chosen |= {"require_review": require_review}
     return _report(lambda: _story("publish", plain)(run, **chosen), json_output)
 

@@ -52,7 +52,8 @@ def flag_table(settings: Settings, steps: Steps) -> Result:
 
 def clean_table(settings: Settings, steps: Steps) -> Result:
     """Flag, then publish what the gate lets through."""
-    guards = settings.model_dump(include={"max_drop", "max_drop_per_class", "require_review", "memory_limit"})
+    named = {"max_drop", "max_drop_per_class", "require_review", "partition_by", "memory_limit"}
+    guards = settings.model_dump(include=named)
     settings = settings.model_copy(update={"out": settings.out_path})  # so that ingest can refuse it before the work
     with _flagged(settings, steps) as (flagged, folder):
         published = publish_run(flagged, steps, settings.out, folder=folder, report=settings.report, **guards)

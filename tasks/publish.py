@@ -4,6 +4,7 @@ clean + quarantine = input, by count and by checksum. The clean file has the inp
 All files appear whole: quarantine first, the manifest last. The same run and decisions give the same bytes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +68,7 @@ def publish(
     max_drop: float | None = None,
     max_drop_per_class: float | None = None,
     require_review: bool = False,
+    partition_by: Sequence[str] = (),
     memory_limit: str | None = None,
     judged: Gated | None = None,
     progress: Progress | None = None,
@@ -88,7 +90,7 @@ def publish(
                     if judged is not None:
                         check_judged(connection, Path(store), run, judged)
                     guards = replace(_guards(run, max_drop, max_drop_per_class), require_review=require_review)
-                    planned = _plan(connection, run, _sink(run, out), guards)
+                    planned = _plan(connection, run, _sink(run, out, partition_by), guards)
                     drafted = {} if planned.unchanged else _draft(connection, planned, spare, drafts, progress)
                 if not planned.unchanged:  # the store is closed by now, however long it takes
                     planned.sink.deliver(drafts, drafted, planned.said)
@@ -98,8 +100,8 @@ def publish(
     return _published(planned)
 
 
-def _sink(run: Run, out: Location | None) -> Sink:
-    return sink_of(run, out, weights=bool(run.settings.get("weights", False)))
+def _sink(run: Run, out: Location | None, partition_by: Sequence[str]) -> Sink:
+    return sink_of(run, out, weights=bool(run.settings.get("weights", False)), partition_by=tuple(partition_by))
 
 
 def _guards(run: Run, max_drop: float | None, max_drop_per_class: float | None) -> Guards:
@@ -112,7 +114,7 @@ def _guards(run: Run, max_drop: float | None, max_drop_per_class: float | None) 
 def _plan(connection: duckdb.DuckDBPyConnection, run: Run, sink: Sink, guards: Guards) -> Planned:
     make_plan(connection, run)
     check_guards(connection, run, guards)
-    said = manifest.describe(connection, run, guards, sink.shown["clean"])
+    said = {**manifest.describe(connection, run, guards, sink.shown["clean"]), **sink.layout}
     return Planned(run, sink, said, outcomes(connection), sink.holds(said))
 
 

@@ -10,7 +10,9 @@ import duckdb
 from culpa.tasks.balance import ROW_CHECKSUM
 from culpa.tasks.errors import BadInput
 from culpa.tasks.formats import ending
+from culpa.tasks.locations import is_url
 from culpa.tasks.outputs import checksum
+from culpa.tasks.sinks.folders import DELTA, is_folder
 
 __all__ = ["changed_files"]
 
@@ -24,15 +26,13 @@ def changed_files(connection: duckdb.DuckDBPyConnection) -> Iterator[Found]:
            QUALIFY row_number() OVER (PARTITION BY out ORDER BY published_at DESC, run_id) = 1 ORDER BY run_id"""
     ).fetchall()
     for run_id, out in last:
-        yield from _of_place(connection, run_id, Path(out))
+        if not is_url(out) and Path(out).suffix != DELTA:  # the next publish looks at those
+            yield from _of_place(connection, run_id, Path(out))
 
 
 def _of_place(connection: duckdb.DuckDBPyConnection, run_id: str, out: Path) -> Iterator[Found]:
     where = f"run {run_id}"
-    try:
-        stem = out.name[: -len(ending(out))]
-    except BadInput:  # published to somewhere that is no file
-        return
+    stem = _stem(out)
     manifest = out.with_name(f"{stem}.manifest.json")
     if not manifest.is_file():
         yield "file_missing", where, 1, str(manifest)
@@ -44,11 +44,18 @@ def _of_place(connection: duckdb.DuckDBPyConnection, run_id: str, out: Path) -> 
         return
     for role, sealed in said["files"].items():
         path = out if role == "clean" else out.with_name(f"{stem}.{role}.parquet")
-        if not path.is_file():
+        if not path.exists():
             yield "file_missing", where, 1, str(path)
         elif checksum(path) != sealed["sha256"]:
             yield "file_changed", where, 1, str(path)
     yield from _unbalanced(known[0], manifest, said["files"])
+
+
+def _stem(out: Path) -> str:
+    try:
+        return out.name if is_folder(out, ()) else out.name[: -len(ending(out))]
+    except BadInput:  # a partitioned folder that is gone
+        return out.name
 
 
 def _run(connection: duckdb.DuckDBPyConnection, run_id: object, out: Path) -> list[tuple[Any, ...]]:

@@ -125,5 +125,5 @@ def _names_folders(kind: pa.DataType) -> bool:
 
 def _read(folder: Path) -> str:
     """SQL that reads the folder, partitions as text: the draft's own types are cast to."""
-    pattern = literal(f"{folder}/**/*.parquet")
-    return f"read_parquet({pattern}, hive_partitioning = true, hive_types_autocast = false, union_by_name = true)"
+    files = ", ".join(literal(str(file)) for file in sorted(folder.rglob("*.parquet")))
+    return f"read_parquet([{files}], hive_partitioning = true, hive_types_autocast = false, union_by_name = true)"

@@ -17,8 +17,10 @@ from culpa.tasks import outputs
 from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.publish import publish
+from culpa.tasks.published_files import changed_files
 from culpa.tasks.settings import read_settings
 from culpa.tasks.sinks import partitioned
+from culpa.tasks.store import connect
 from tests.tasks.small_store import HARMFUL, PETS, SmallRun, pets, small_run
 from tests.tasks.tables import animals, ask, ingested
 
@@ -95,6 +97,18 @@ def test_the_manifest_seals_the_files_of_the_folder(folder: Path) -> None:
     assert said["files"]["clean"]["sha256"] == outputs.checksum(folder / "out")
     (folder / "out" / "day=1" / "part-1.parquet").write_bytes(b"")
     assert said["files"]["clean"]["sha256"] != outputs.checksum(folder / "out")
+
+
+def test_the_check_of_a_store_looks_into_the_folder(folder: Path) -> None:
+    run = cut_pets(folder)
+    run.publish(folder / "out.parquet", partition_by=("day",))
+    with connect(run.store, read_only=True) as connection:
+        before = [found[0] for found in changed_files(connection)]
+        (folder / "out.parquet" / "day=1" / "part-0.parquet").write_bytes(b"")
+        changed = [found[0] for found in changed_files(connection)]
+        outputs.remove(folder / "out.parquet")
+        gone = [found[0] for found in changed_files(connection)]
+    assert (before, changed, gone) == ([], ["file_changed"], ["file_missing"])
 
 
 def test_publishing_again_finds_the_layout_and_changes_nothing(folder: Path) -> None:
