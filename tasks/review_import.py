@@ -46,7 +46,7 @@ def import_review(store: Path, path: Path, *, by: str | None = None, dataset: st
     check_words(proposals, "line")
     _check_lines(proposals)
     with transaction(Path(store)) as connection:
-        use_current_views(connection)
+        use_current_views(connection, up_to="current_decisions")
         connection.register("proposals", proposals)
         connection.execute(statement("decide"), {"dataset": dataset})
         connection.execute(statement("review_import"))
