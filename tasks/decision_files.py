@@ -77,12 +77,9 @@ def _csv(path: Path) -> Iterator[Line]:
         lines = (line for line in csv.reader(file, delimiter=_delimiter(first), strict=True) if line)
         names = next(lines, [])
         yield list(names)
-        if "exported_at" in names:
-            yield from (
-                [_GUARDED.sub("", one, count=1) if _GUARDED.match(one) else one for one in line] for line in lines
-            )
-        else:
-            yield from map(list, lines)
+        guarded = "exported_at" in names
+        for line in lines:
+            yield [one[1:] if guarded and _GUARDED.match(one) else one for one in line]
 
 
 def _delimiter(first: str) -> str:

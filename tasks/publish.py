@@ -5,7 +5,7 @@ All files appear whole: quarantine first, the manifest last. The same run and de
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ def publish(
                     connection.execute(f"SET temp_directory = {literal(str(spare / 'spilled'))}")
                     if judged is not None:
                         check_judged(connection, Path(store), run, judged)
-                    guards = replace(_guards(run, max_drop, max_drop_per_class), require_review=require_review)
+                    guards = _guards(run, max_drop, max_drop_per_class, require_review)
                     planned = _plan(connection, run, _sink(run, out, partition_by), guards)
                     drafted = {} if planned.unchanged else _draft(connection, planned, spare, drafts, progress)
                 if not planned.unchanged:  # the store is closed by now, however long it takes
@@ -104,11 +104,12 @@ def _sink(run: Run, out: Location | None, partition_by: Sequence[str]) -> Sink:
     return sink_of(run, out, weights=bool(run.settings.get("weights", False)), partition_by=tuple(partition_by))
 
 
-def _guards(run: Run, max_drop: float | None, max_drop_per_class: float | None) -> Guards:
+def _guards(run: Run, max_drop: float | None, max_drop_per_class: float | None, require_review: bool) -> Guards:
     """What is asked for now, else what the run was made with, else the settings' defaults."""
     asked = {"max_drop": max_drop, "max_drop_per_class": max_drop_per_class}
     known = {name: run.settings.get(name, Options.model_fields[name].default) for name in asked}
-    return Guards(**{name: float(known[name] if value is None else value) for name, value in asked.items()})
+    shares = {name: float(known[name] if value is None else value) for name, value in asked.items()}
+    return Guards(shares["max_drop"], shares["max_drop_per_class"], require_review)
 
 
 def _plan(connection: duckdb.DuckDBPyConnection, run: Run, sink: Sink, guards: Guards) -> Planned:
