@@ -66,21 +66,26 @@ FROM decisions d LEFT JOIN seen s USING (decision_id);
 -- invalid = its new label is no class (no number), a publish refuses until a later decision mends it; gone = the row is in
 -- no current run; unknown row = in none at all.
 CREATE OR REPLACE VIEW current_decisions AS
+WITH decided_rows AS (                          -- as in current_rows, narrowed down first to what anybody has decided on
+    SELECT u.dataset, u.task, u.classes, r.run_id, r.row_id, r.row_hash, r.given_label
+    FROM rows r JOIN current_runs u ON u.run_id = r.run_id
+    WHERE r.row_id IN (SELECT row_id FROM decisions)
+    QUALIFY row_number() OVER (PARTITION BY u.dataset, r.row_id ORDER BY u.turn DESC) = 1
+)
 SELECT d.dataset, d.row_id, d.decision, d.new_label,
        CASE WHEN d.dataset IS NULL THEN 'unknown row'
             WHEN r.row_id IS NULL THEN 'gone'
             WHEN r.row_hash <> d.row_hash THEN 'stale'
             WHEN d.decision = 'defer' THEN 'deferred'
-            WHEN d.decision = 'relabel' AND u.task = 'regression' AND NOT coalesce(isfinite(try_cast(d.new_label AS DOUBLE)), false)
+            WHEN d.decision = 'relabel' AND r.task = 'regression' AND NOT coalesce(isfinite(try_cast(d.new_label AS DOUBLE)), false)
                 THEN 'invalid'
-            WHEN d.decision = 'relabel' AND u.task = 'classification'
-                 AND NOT list_contains(CAST(u.classes AS VARCHAR[]), d.new_label) THEN 'invalid'
+            WHEN d.decision = 'relabel' AND r.task = 'classification'
+                 AND NOT list_contains(CAST(r.classes AS VARCHAR[]), d.new_label) THEN 'invalid'
             ELSE 'valid' END AS state,
        coalesce(r.row_hash <> d.row_hash, false) AS stale,
        d.reviewed_by, d.reviewed_at, d.note, r.given_label, r.run_id, d.row_hash, d.decision_id
 FROM grounded_decisions d
-LEFT JOIN current_rows r ON r.dataset = d.dataset AND r.row_id = d.row_id
-LEFT JOIN current_runs u ON u.run_id = r.run_id
+LEFT JOIN decided_rows r ON r.dataset = d.dataset AND r.row_id = d.row_id
 QUALIFY row_number() OVER (
     PARTITION BY d.dataset, d.row_id
     ORDER BY coalesce(r.row_hash = d.row_hash, false) DESC, d.reviewed_at DESC, d.decision_id DESC) = 1;
