@@ -28,9 +28,10 @@ class TableFlow(Flow[P, R]):
     """
 
     def serialize_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        source = parameters.get("source")
-        shown = source if source is None or isinstance(source, str | Path) else f"<{type(source).__name__}>"
-        told = super().serialize_parameters({**parameters, "source": shown})
+        shown = dict(parameters)
+        if not isinstance(shown.get("source"), str | Path | None):
+            shown["source"] = f"<{type(shown['source']).__name__}>"
+        told = super().serialize_parameters(shown)
         return {name: _without_secrets(value) for name, value in told.items()}
 
 
@@ -54,6 +55,11 @@ def table_flow(
         return TableFlow(_over_keywords(story), validate_parameters=False, **named)  # Settings validates
 
     return as_flow
+
+
+def discreet_flow(**flow_options: Any) -> Callable[[Callable[P, R]], TableFlow[P, R]]:
+    """Make a flow of a function as it is; what a URL must not hold is not told to the server."""
+    return lambda function: TableFlow(function, **flow_options)
 
 
 def options_flow(*leave_out: str, **flow_options: Any) -> Callable[[Callable[..., R]], TableFlow[..., R]]:

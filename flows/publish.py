@@ -3,16 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from prefect import flow
-
 from culpa.flows.artifacts import leave_artifacts
+from culpa.flows.form import discreet_flow
 from culpa.flows.result import Result
 from culpa.flows.story import earlier_run, publish_run
 from culpa.flows.tracked import TRACKED
 from culpa.tasks.settings import Gate
 
 
-@flow(name="culpa-publish", flow_run_name="publish {run}")
+@discreet_flow(name="culpa-publish", flow_run_name="publish {run}")
 def publish(
     run: str,
     *,

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from culpa.flows.options import Json, Plain, takes_settings
 from culpa.flows.progress import shown_on_terminal, tell
 from culpa.flows.result import Result
-from culpa.tasks.locations import UsableLocation, as_location
+from culpa.tasks.locations import as_location
 from culpa.tasks.settings import Gate, read_settings
 
 REFUSED = 3  # the exit code when the gate held the rule's rows back
@@ -33,9 +33,7 @@ def publish(
     /,
     *,
     store: Annotated[Path, Parameter(help="the DuckDB file with every score, tag and decision")] = Path("culpa.duckdb"),
-    out: Annotated[
-        UsableLocation | None, Parameter(help="the cleaned file; default: where the run was published before")
-    ] = None,
+    out: Annotated[str | None, Parameter(help="the cleaned file; default: where the run was published before")] = None,
     partition_by: Annotated[
         tuple[str, ...],
         Parameter(negative="", show_default=False, help="a column whose values divide the folder --out"),

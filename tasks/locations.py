@@ -6,11 +6,10 @@ signature in it is refused. Credentials come from the environment.
 
 import re
 from pathlib import Path
-from typing import Annotated, TypeGuard
+from typing import TypeGuard
 from urllib.parse import parse_qsl, urlsplit
 from urllib.request import url2pathname
 
-from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from culpa.tasks.errors import BadInput
@@ -18,7 +17,6 @@ from culpa.tasks.errors import BadInput
 __all__ = [
     "POSTGRES",
     "Location",
-    "UsableLocation",
     "as_location",
     "is_postgres",
     "is_url",
@@ -117,6 +115,3 @@ def usable(given: object) -> object:
         return as_location(given) if isinstance(given, str | Path) else given
     except BadInput as error:
         raise PydanticCustomError("location", "{said}", {"said": str(error)}) from None
-
-
-UsableLocation = Annotated[str | Path, BeforeValidator(usable)]

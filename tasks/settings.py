@@ -18,14 +18,14 @@ from culpa.influence.proxies import proxy_names
 from culpa.tasks.brought import code_of
 from culpa.tasks.delta import delta_table
 from culpa.tasks.errors import BadInput
-from culpa.tasks.locations import Location, UsableLocation, is_postgres, is_url, usable
+from culpa.tasks.locations import Location, is_postgres, is_url, usable
 from culpa.tasks.reference_sets import JUDGING, reference_sets
 
 Task = Literal["auto", "classification", "regression"]
 Gate = Literal["better", "not-worse", "off"]
 
 _PLACES = {"source", "table", "reference", "store", "out", "chunk_rows", "memory_limit", "cache", "report", "judge_on"}
-_PLACES |= {"notify", "onto", "partition_by", "keep_data"}
+_PLACES |= {"notify", "onto", "source_column", "partition_by", "keep_data"}
 _GUARDS = {"max_drop", "max_drop_per_class", "require_review"}  # they refuse to publish an answer, and do not change it
 _PATTERN = re.compile(r"[*?\[\]{}]+")
 
@@ -56,7 +56,7 @@ class Options(BaseModel):
     )
     table: str | None = Field(default=None, description="the table or the query to read, where SOURCE is a database")
     store: Path = Field(default=Path("culpa.duckdb"), description="the DuckDB file with every score, tag and decision")
-    out: UsableLocation | None = Field(
+    out: str | Path | None = Field(
         default=None,
         description="the cleaned file, FOLDER.delta, s3://... or postgresql://HOST/DB#TABLE; default: "
         "SOURCE.cleaned.parquet beside the source",
@@ -74,6 +74,9 @@ class Options(BaseModel):
         min_length=1,
         description="a data set of the store that the input is a batch of: only its new and changed rows are scored, "
         "by the accepted ones so far and themselves; one that is not there yet begins with this input",
+    )
+    source_column: str | None = Field(
+        default=None, description="the column that says which source a row of a batch comes from: drift is told by it"
     )
     task: Task = Field(default="auto", description="what the label is; auto: a float of many values is a regression")
     proxy: str = Field(
@@ -131,7 +134,7 @@ class Options(BaseModel):
         default=None,
         description="your downstream model as MODULE:FACTORY, for the gate to train; default: the proxy judges",
     )
-    judge_on: UsableLocation | None = Field(
+    judge_on: str | Path | None = Field(
         default=None, description="a file of rows for the gate alone to judge on; default: half of the reference rows"
     )
     seeds: int = Field(default=5, ge=2, le=100, description="trainings of each side that the gate compares")
@@ -171,6 +174,11 @@ class Options(BaseModel):
     def _known_proxy(cls, value: str) -> str:
         proxy_names(value)
         return value
+
+    @field_validator("out", "judge_on", mode="before")
+    @classmethod
+    def _as_locations(cls, value: object) -> object:
+        return usable(value)
 
     @field_validator("reference", mode="before")
     @classmethod

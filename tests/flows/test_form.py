@@ -5,6 +5,7 @@ import pytest
 from prefect.flows import load_flow_from_entrypoint
 
 from culpa.flows.form import table_flow
+from culpa.flows.publish import publish
 from culpa.flows.quiet import QUIET, be_quiet
 from culpa.tasks.errors import BadInput
 from culpa.tasks.settings import Options, Settings
@@ -34,6 +35,7 @@ def test_a_table_in_memory_is_named_to_the_server_and_its_rows_stay_here() -> No
 def test_the_server_is_told_no_password_that_stands_in_a_url() -> None:
     urls = {"source": "https://ann:secret@zoo.org/a.csv", "reference": ("https://zoo.org/b.csv?sig=secret",)}
     assert "secret" not in str(echo.serialize_parameters(urls))
+    assert "secret" not in str(publish.serialize_parameters({"run": "abc", "out": "s3://ann:secret@zoo/a.csv"}))
 
 
 def test_a_flow_reads_its_settings_before_it_does_anything(prefect_server: None) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from culpa.flows.command import answer
 from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.locations import as_location, redacted
@@ -197,6 +198,22 @@ def test_a_url_with_a_secret_is_refused_and_the_secret_is_not_repeated(url: str,
         read_settings(**options)
     assert SECRET not in str(told.value)
     assert SECRET not in redacted(url)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["clean", "a.csv", "--label", "animal", "--out", f"s3://id:{SECRET}@zoo/a.csv"],
+        ["flag", f"https://zoo.org/a.csv?sig={SECRET}", "--label", "animal", "--json"],
+        ["publish", "abc", "--out", f"s3://id:{SECRET}@zoo/a.csv"],
+        ["publish", "abc", "--plain", "--out", f"postgresql://zoo:{SECRET}/x@host/db"],
+    ],
+)
+def test_the_command_line_does_not_repeat_a_secret(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer(words) == 2
+    told = capsys.readouterr()
+    assert "URL" in told.err
+    assert SECRET not in told.err + told.out
 
 
 def test_paths_stay_paths_and_urls_stay_as_they_are() -> None:
