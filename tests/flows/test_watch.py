@@ -17,7 +17,7 @@ from culpa.tasks import store as stores
 from culpa.tasks.arrivals import Arrival
 from culpa.tasks.errors import BadInput, CulpaError, Refused
 from culpa.tasks.settings import Settings
-from tests.flows.blobs import write_blobs
+from tests.flows.blobs import blobs, write_blobs
 from tests.tasks.small_store import ask
 
 QUICK = {
@@ -256,3 +256,15 @@ def test_the_flow_watches_by_sub_flows(incoming: Path, prefect_server: None) -> 
     assert [result.clean for result in watched.cleaned] == [
         incoming.with_name("incoming.cleaned") / "a.cleaned.parquet"
     ]
+
+
+def test_files_become_batches_of_one_data_set(incoming: Path) -> None:
+    for number, name in enumerate(("a", "b")):
+        blobs(rows=90, wrong=4, seed=number)[0].assign(id=lambda t, name=name: name + t["id"]).to_parquet(
+            incoming / f"{name}.parquet", index=False
+        )
+    watched = plain.watch(incoming, **QUICK, onto="zoo")
+    assert [(result.dataset, result.rows) for result in watched.cleaned] == [("zoo", 90), ("zoo", 90)]
+    first, second = (result.run_id for result in watched.cleaned)
+    runs = dict(ask(Path("culpa.duckdb"), "SELECT run_id, onto FROM runs"))
+    assert runs == {first: None, second: first}
