@@ -29,12 +29,17 @@ class Wanted(BaseModel):
 
     def as_filter(self) -> Filter:
         """The same for the queue; what is no number narrows nothing."""
-        ranges = {
-            name: _number(getattr(self, name))
-            for name in ("suspicion_from", "suspicion_to", "probability_from", "probability_to")
-        }
-        texts = {name: getattr(self, name) or None for name in ("label", "tag", "source")}
-        return Filter(state=self.state, must_see=self.must_see, **texts, **ranges)
+        return Filter(
+            state=self.state,
+            label=self.label or None,
+            tag=self.tag or None,
+            source=self.source or None,
+            must_see=self.must_see,
+            suspicion_from=_number(self.suspicion_from),
+            suspicion_to=_number(self.suspicion_to),
+            probability_from=_number(self.probability_from),
+            probability_to=_number(self.probability_to),
+        )
 
 
 class _OnRow(BaseModel):

@@ -12,6 +12,8 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from culpa.tasks.errors import BadInput
+from culpa.tasks.nearest import nearest
 from culpa.tasks.queue.standings import Standings
 from culpa.tasks.runs import Run, find_run
 from culpa.tasks.sql import quoted, statement
@@ -63,7 +65,7 @@ class Queue:
     @property
     def run(self) -> Run:
         """The run that was flagged last: its classes and label are the data set's."""
-        return next(reversed(self.runs.values()))
+        return list(self.runs.values())[-1]
 
     def run_of(self, place: int) -> Run:
         """The run that an entry comes from."""
@@ -102,6 +104,9 @@ def read_queue(connection: duckdb.DuckDBPyConnection, dataset: str, source_colum
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     found = connection.execute("SELECT run_id FROM current_runs WHERE dataset = ? ORDER BY turn", [dataset]).fetchall()
     runs = {run_id: find_run(connection, run_id) for (run_id,) in found}
+    if source_column is not None and not any(source_column in run.schema.names for run in runs.values()):
+        known = runs[next(iter(runs))].schema.names
+        raise BadInput(f"the data set {dataset!r} has no column {source_column!r}{nearest(source_column, known)}")
     return Queue(dataset, runs, columns, _sources(connection, runs, columns, source_column))
 
 

@@ -111,7 +111,8 @@ class Texts:
         own = _hashed([_beginning(value)])
         shared = np.asarray((self.words @ own.T).todense()).ravel()
         union = self.sizes + own.sum() - shared
-        return 1.0 - np.divide(shared, union, out=np.ones_like(union), where=union > 0)
+        alike: NDArray[np.float64] = np.divide(shared, union, out=np.ones_like(union), where=union > 0)
+        return 1.0 - alike
 
 
 def read_likeness(connection: duckdb.DuckDBPyConnection, run: Run, roles: Mapping[str, str]) -> Likeness | None:
