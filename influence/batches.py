@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from culpa.influence.drift import Compared, Seen, Usual, usual_of
 from culpa.influence.ensemble import Opinion, Outcomes, View, expected_of, look, look_again
 from culpa.influence.linear.growing import Growing, begin_growing, fold_of
 from culpa.influence.linear.panel import answer, question_of
@@ -31,7 +32,7 @@ from culpa.influence.soft import soft_weights
 from culpa.influence.suspicion import USUAL_ROWS, Laws, NoiseModel, batch_laws, batch_noise
 from culpa.influence.training import Progress, Trained
 
-__all__ = ["Base", "begin", "join", "judge_batch"]
+__all__ = ["Base", "begin", "compare", "cut", "join", "judge_batch"]
 
 NAME = "linear"
 EM_ROUNDS = 200
@@ -44,6 +45,7 @@ class Base:
 
     model: Growing
     opinion: Opinion
+    usual: Usual
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All of it as plain arrays, to be kept; `Base.of` reads them back."""
@@ -54,16 +56,16 @@ class Base:
         else:
             assert laws is not None
             told = {"laws": np.array([laws.scale, laws.wrong_rate])}
-        return {**self.model.arrays(), **told}
+        return {**self.model.arrays(), **self.usual.arrays(), **told}
 
     @staticmethod
     def of(arrays: Mapping[str, NDArray[Any]]) -> "Base":
         """What `arrays` gave. Errors: KeyError where something is missing."""
-        model, alone = Growing.of(arrays), {NAME: 1.0}
+        model, usual, alone = Growing.of(arrays), Usual.of(arrays), {NAME: 1.0}
         if not model.classes:
-            return Base(model, Opinion(alone, {}, None, Laws(*map(float, arrays["laws"]))))
+            return Base(model, Opinion(alone, {}, None, Laws(*map(float, arrays["laws"]))), usual)
         noise = NoiseModel(arrays["noise"], *map(float, arrays["noise_fit"]))
-        return Base(model, Opinion(alone, {NAME: float(arrays["sharpening"][0])}, noise, None))
+        return Base(model, Opinion(alone, {NAME: float(arrays["sharpening"][0])}, noise, None), usual)
 
 
 def begin(rows: Rows, refused: Rows) -> Base:
@@ -77,8 +79,10 @@ def begin(rows: Rows, refused: Rows) -> Base:
     strength = choose_strength(came, np.ones(len(came), np.bool_), fit_linear)
     fitted = fit_linear(rows, l2=strength.l2 * len(came) / len(rows))
     outcomes = np.concatenate([fitted.scores().without, fitted.predict(refused)])
-    view = look({NAME: outcomes}, _together(rows, refused), {NAME: 1.0})
-    return Base(begin_growing(rows, ~view.contradicted[: len(rows)], fitted), view.opinion)
+    both = _together(rows, refused)
+    view = look({NAME: outcomes}, both, {NAME: 1.0})
+    growing = begin_growing(rows, ~view.contradicted[: len(rows)], fitted)
+    return Base(growing, view.opinion, usual_of(_seen(view, both), rows.classes))
 
 
 def join(
@@ -102,31 +106,39 @@ def join(
     scored = scored_by(trained, joining, {NAME: _influence(heard, joining)})
     report = {"reference": "folds", "reference_is_weak_evidence": True, "proxies": {NAME: _report(heard)}}
     tell("join the batch", 1.0)
-    return Base(heard, base.opinion), trained, replace(scored, report={**view.report, **report})
+    return Base(heard, base.opinion, base.usual), trained, replace(scored, report={**view.report, **report})
 
 
-def judge_batch(trained: Trained, found: Scored, rows: Rows, fresh: NDArray[np.bool_], refused: Rows | None) -> Scored:
-    """The scores of the `fresh` rows (rows,) alone, which were trained on among accepted ones.
+def compare(base: Base, rows: Rows) -> Compared:
+    """How rows that are about to join look beside what is usual, to the model that has not seen them."""
+    view = _look({NAME: base.model.over(rows).predict(rows)}, rows, base.opinion)
+    return Compared(base.usual, _seen(view, rows))
+
+
+def judge_batch(
+    trained: Trained, found: Scored, rows: Rows, fresh: NDArray[np.bool_], refused: Rows | None
+) -> tuple[Scored, Compared]:
+    """The scores of the `fresh` rows (rows,) alone, which were trained on among accepted ones; and how they look
+    beside what is usual.
 
     `refused` are rows that came as the accepted ones did; without any, those that were accepted tell what is usual.
     """
     mine, batch = cut(found, fresh), rows.take(fresh)
     opinion, usual = _opinion(trained, rows, fresh, refused)
+    outcomes = {name: values[fresh] for name, values in trained.view.outcomes.items()}
+    view = _look(outcomes, batch, opinion)
+    judged = {
+        "suspicion": view.suspicion,
+        "probability_wrong": view.probability_wrong,
+        "suggested": view.suggested,
+        "suggested_probability": view.suggested_probability,
+    }
     if "wrong_rate_by_odds" in found.report:
-        judged = _by_own_rate(mine, found.report, usual)
-    else:
-        outcomes = {name: values[fresh] for name, values in trained.view.outcomes.items()}
-        view = _look(outcomes, batch, opinion)
-        judged = {
-            "suspicion": view.suspicion,
-            "probability_wrong": view.probability_wrong,
-            "suggested": view.suggested,
-            "suggested_probability": view.suggested_probability,
-        }
+        judged |= _by_own_rate(mine, found.report, usual.wrong)
     scores = {**mine.scores, **judged}
     scores["weight"] = soft_weights(scores["probability_wrong"], scores["influence_p_value"])
     report = found.report | {"expected_wrong": float(scores["probability_wrong"].sum())}
-    return replace(mine, scores=scores, rounds=[], report=report)
+    return replace(mine, scores=scores, rounds=[], report=report), Compared(usual, _seen(view, batch))
 
 
 def cut(found: Scored, mine: NDArray[np.bool_]) -> Scored:
@@ -154,12 +166,12 @@ def _look(outcomes: Outcomes, rows: Rows, learnt: Opinion) -> View:
     return look_again(outcomes, rows, replace(learnt, laws=laws))
 
 
-def _opinion(trained: Trained, rows: Rows, fresh: NDArray[np.bool_], refused: Rows | None) -> tuple[Opinion, float]:
-    """The opinion on rows as they came, accepted and refused ones, and the share of wrong labels among them."""
+def _opinion(trained: Trained, rows: Rows, fresh: NDArray[np.bool_], refused: Rows | None) -> tuple[Opinion, Usual]:
+    """The opinion on rows as they came, accepted and refused ones, and what is usual among them."""
     refused = rows.take(np.zeros(0, np.intp)) if refused is None else refused
     came = _together(rows.take(~fresh), refused)
     if len(came) < FEWEST or (rows.classes and len(np.unique(came.labels)) < 2):
-        return trained.view.opinion, float(trained.view.probability_wrong.mean())
+        return trained.view.opinion, usual_of(_seen(trained.view, rows), rows.classes)
     outcomes = {name: values[~fresh] for name, values in trained.view.outcomes.items()}
     if len(refused):
         both, keep = with_riders(rows, refused), riding(trained.keep, len(refused))
@@ -167,7 +179,12 @@ def _opinion(trained: Trained, rows: Rows, fresh: NDArray[np.bool_], refused: Ro
         riders = {name: one.scores().without[len(rows) :] for name, one in fitted.items()}
         outcomes = {name: np.concatenate([values, riders[name]]) for name, values in outcomes.items()}
     view = look(outcomes, came, trained.view.weights)
-    return view.opinion, float(view.probability_wrong.mean())
+    return view.opinion, usual_of(_seen(view, came), rows.classes)
+
+
+def _seen(view: View, rows: Rows) -> Seen:
+    """What drift is told by."""
+    return Seen(view.margin, view.probability_wrong, rows.labels, view.suggested)
 
 
 def _by_own_rate(found: Scored, report: dict[str, Any], usual: float) -> dict[str, NDArray[Any]]:

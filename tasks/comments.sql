@@ -190,7 +190,7 @@ WITH described (relation, "column", comment) AS (VALUES
     ('faithfulness', 'predicted', 'rise of the mean reference loss by influence'),
     ('faithfulness', 'real', 'the same after training again without them'),
     ('drifts', 'source', 'the batch''s file, or the value of the column that names sources'),
-    ('drifts', 'what', 'suspicion, or a confusion such as cat -> dog'),
+    ('drifts', 'what', 'margin, wrong labels, or a confusion such as cat -> dog'),
     ('drifts', 'rows', 'rows of the batch that were compared'),
     ('drifts', 'expected', 'of the data set so far'),
     ('drifts', 'found', 'of the batch'),

@@ -96,6 +96,7 @@ def _label(connection: duckdb.DuckDBPyConnection, settings: Settings, onto: Data
 def _check_columns(source: Source, settings: Settings) -> None:
     asked = {"label": (settings.label,), "key": (settings.key,) if settings.key else (), "ignore": settings.ignore}
     asked |= {role: getattr(settings, role) for role in CHOSEN}
+    asked["source-column"] = (settings.source_column,) if settings.source_column else ()
     for option, names in asked.items():
         for name in names:
             if name not in source.schema.names:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from culpa.tasks.batch.carried import attach_carried, carried_evidence
+from culpa.tasks.batch.drift import write_drifts
 from culpa.tasks.errors import CulpaError
 from culpa.tasks.evidence import find_evidence_of
 from culpa.tasks.memory import limit_memory
@@ -137,6 +138,7 @@ def _write(
                    report = ? WHERE run_id = ?""",
                 [datetime.now(UTC).replace(tzinfo=None), report_text(scores.folder, said), run.run_id],
             )
+            write_drifts(connection, run, scores.folder)
             create_views(connection, run)
     except duckdb.Error as error:
         raise CulpaError(

@@ -91,7 +91,7 @@ def _removals(part: Prepared, proposal: "Proposal", stored: pa.Table) -> NDArray
     scored = score_rows(trained, part.rows, reference=None, folds=settings.folds)
     place = np.arange(len(part.rows))
     if part.is_fresh is not None:
-        scored = judge_batch(trained, scored, part.rows, part.is_fresh, refused_of(part))
+        scored, _ = judge_batch(trained, scored, part.rows, part.is_fresh, refused_of(part))
         place = np.flatnonzero(part.is_fresh)
     ruled = fresh_of(part)
     write_scores(scored, ruled, folder)

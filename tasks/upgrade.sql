@@ -107,7 +107,7 @@ ALTER TABLE decisions ALTER COLUMN reviewed_by SET DEFAULT coalesce(getvariable(
 CREATE TABLE IF NOT EXISTS drifts (             -- where a batch differs from what its data set was so far
     run_id VARCHAR NOT NULL,
     source VARCHAR NOT NULL,            -- the batch's file, or the value of the column that names sources
-    what VARCHAR NOT NULL,              -- suspicion, or a confusion such as `cat -> dog`
+    what VARCHAR NOT NULL,              -- margin, wrong labels, or a confusion such as `cat -> dog`
     rows BIGINT NOT NULL,               -- rows of the batch that were compared
     expected DOUBLE,                    -- of the data set so far,
     found DOUBLE,                       -- and of the batch

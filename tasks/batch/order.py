@@ -17,6 +17,7 @@ from culpa.influence.features import Features, Role
 from culpa.tasks import prepare
 from culpa.tasks.batch import base
 from culpa.tasks.batch.carried import copy_carried
+from culpa.tasks.batch.drift import copy_sources
 from culpa.tasks.batch.sides import REFUSED, REFUSED_BESIDE, REFUSED_ROWS, count, order_sides, sort_rows
 from culpa.tasks.prepare import Part
 from culpa.tasks.profiles import columns_of
@@ -45,6 +46,7 @@ def order_batch(
     parts = {REFUSED: REFUSED_ROWS if grows else REFUSED_BESIDE} | (base.QUERIES if grows else {})
     if scoring:
         copy_carried(connection, run, part.folder)
+        copy_sources(connection, run, part.folder, settings.source_column)
     if grows:
         base.sort_members(connection, base.find(settings.store, run), part.folder)
     for name, rows in parts.items():

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from culpa.influence.assess import Progress, Scored, score_rows
-from culpa.influence.batches import begin, cut, join, judge_batch
+from culpa.influence.batches import begin, compare, cut, join, judge_batch
 from culpa.influence.rows import Rows
 from culpa.tasks.batch import base
+from culpa.tasks.batch.drift import note_drifts
 from culpa.tasks.batch.sides import REFUSED
 from culpa.tasks.prepare import read_rows
 
@@ -55,7 +56,8 @@ def _beside(prepared: "Prepared", settings: "Settings", tell: Progress) -> Score
         progress=tell,
     )
     told = {"scored_beside": int((~fresh).sum()), "scored_by": "the proxies of the batch and the rows beside it"}
-    judged = judge_batch(prepared.trained, found, prepared.rows, fresh, refused_of(prepared))
+    judged, compared = judge_batch(prepared.trained, found, prepared.rows, fresh, refused_of(prepared))
+    note_drifts(prepared, compared)
     return replace(judged, report=judged.report | told)
 
 
@@ -71,6 +73,7 @@ def _by_model(run_id: str, onto: str, prepared: "Prepared", settings: "Settings"
         except ValueError:  # too large a model, or too few rows: they are judged beside a part of them
             return None
     batch = fresh_of(prepared).rows
+    note_drifts(prepared, compare(model, batch))
     model, _, found = join(model, _both(batch, joining), leaving, seed=settings.seed, progress=tell)
     base.keep(settings.store, run_id, onto, prepared.folder, model)
     mine = np.arange(len(batch) + len(joining)) < len(batch)
