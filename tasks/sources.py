@@ -5,6 +5,7 @@ Whatever it is becomes one SQL relation that DuckDB can scan as often as it like
 it, so that the cleaned table can be given the input's types back. Rows are never touched one by one.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -237,7 +238,8 @@ def _described(connection: duckdb.DuckDBPyConnection, relation: str) -> pa.Schem
 
 
 def _list(files: list[Path]) -> str:
-    return "[" + ", ".join(literal(str(file)) for file in files) + "]"
+    """Files as DuckDB takes them; what is a pattern to it, and only part of the name here, is put into brackets."""
+    return "[" + ", ".join(literal(re.sub(r"([*?\[])", r"[\1]", str(file))) for file in files) + "]"
 
 
 def _first_line(error: Any) -> str:

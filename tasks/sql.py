@@ -16,8 +16,11 @@ def statement(name: str) -> str:
 
 
 def filled(name: str, **parts: str) -> str:
-    """The text of tasks/<name>.sql with each {part} replaced by SQL of `quoted` names; $name stays a parameter."""
-    return re.sub(r"\{(\w+)\}", lambda found: parts.get(found[1], found[0]), statement(name))
+    """The text of tasks/<name>.sql with each {part} replaced by SQL of `quoted` names; $name stays a parameter.
+
+    Comments stay as they are: a name with a line break would end the comment, and the rest of it be SQL.
+    """
+    return re.sub(r"--[^\n]*|\{(\w+)\}", lambda found: parts.get(found[1], found[0]), statement(name))
 
 
 def quoted(name: str) -> str:

@@ -27,6 +27,7 @@ STORAGE_VERSION = "v1.5.0"  # the oldest DuckDB whose tools open the file
 def create(path: Path) -> None:
     """Make an empty store at `path` unless there is one; a crash on the way leaves no store rather than half of one."""
     path = Path(path)
+    _check_name(path)
     _check_folder(path)
     sweep(path.parent)
     if path.exists():
@@ -100,6 +101,7 @@ def transaction(path: Path, *, wait_seconds: float = 30.0) -> Iterator[duckdb.Du
 def check(path: Path) -> None:
     """Refuse before any work what cannot be our store: it is one, or nothing is there and its folder takes files."""
     path = Path(path)
+    _check_name(path)
     if path.exists():
         with connect(path):
             return
@@ -107,6 +109,14 @@ def check(path: Path) -> None:
     if not os.access(path.parent, os.W_OK):
         raise BadInput(
             f"cannot make the store {path}: the folder {path.parent} is not writable; name another place with --store"
+        )
+
+
+def _check_name(path: Path) -> None:
+    odd = [one for one in "\0?\\" if one in str(path.absolute()) and one != os.sep]
+    if odd:
+        raise BadInput(
+            f"DuckDB cannot open a file with {odd[0]!r} in its path, and {str(path)!r} has one: name another store"
         )
 
 
