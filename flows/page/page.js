@@ -79,7 +79,7 @@ function complain(text) {
 }
 
 function showBusy(text) {
-  find("busy").textContent = text ? `The page waits, because ${text}` : "";
+  find("busy").textContent = text ? `Waiting for the store: ${text}` : "";
   find("busy").hidden = !text;
 }
 
@@ -187,6 +187,7 @@ async function undo() {
 async function explain(failure, row) { // somebody was faster, or it cannot be: show the row as it is now
   if (failure.code === 409) {
     current = row;
+    stampFollows();
     await reload("");
   }
   complain(failure.message);

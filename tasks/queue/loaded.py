@@ -1,4 +1,4 @@
-"""What is read once and holds until another run is flagged: the queue, how its rows stand, what they are compared with."""
+"""What is read once and holds until another run is flagged: the queue, how its rows stand, their neighbourhood."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

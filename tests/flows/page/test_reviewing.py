@@ -7,6 +7,8 @@ import pytest
 
 from culpa.tasks import store as stores
 from culpa.tasks.decide import decide
+from culpa.tasks.errors import BadInput
+from culpa.tasks.queue import Filter
 from culpa.tasks.queue import desk as desks
 from tests.flows.page.served import IMAGE, LABEL, Visitor, served, zoo
 from tests.tasks.small_store import HARMFUL, PETS, ask, pets, small_run
@@ -106,10 +108,23 @@ def test_filters_narrow_the_queue(shown, wanted, rows):
 
 def test_a_source_is_a_column_or_the_runs_file(tmp_path):
     run = zoo(tmp_path)
-    with served(run, source="shop") as (_, door, client):
-        assert Visitor(client, door, "ann").ids(source="west") == ["r7", "r5"]
-    with served(run) as (_, door, client):
-        assert len(Visitor(client, door, "ann").ids(source=run.settings.source)) == 3
+    for column, sources in (("shop", ["east", "west", "west"]), (None, [run.settings.source] * 3)):
+        desk = desks.Desk(run.store, source_column=column)
+        first = desk.step(Filter(source=sources[-1]), None, 1)
+        desk.close()
+        assert sorted(desk.queue.sources) == sources
+        assert (first.source, first.matching) == (sources[-1], sources.count(sources[-1]))
+
+
+def test_what_cannot_be_reviewed_is_named(tmp_path):
+    run = pets(tmp_path)
+    with pytest.raises(BadInput, match="did you mean 'weight'"):
+        desks.Desk(run.store, source_column="weigth")
+    with pytest.raises(BadInput, match="there are: pets"):
+        desks.Desk(run.store, "pests")
+    stores.create(tmp_path / "empty.duckdb")
+    with pytest.raises(BadInput, match="nothing is flagged"):
+        desks.Desk(tmp_path / "empty.duckdb")
 
 
 def test_rows_of_a_batch_wait_beside_those_of_the_full_run(tmp_path):
