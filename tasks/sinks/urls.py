@@ -7,6 +7,7 @@ after the last one was checked. Files without a manifest, or with one that does 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import md5, sha256
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,11 @@ class FilesAtUrl:
         """Nothing to say."""
         return {}
 
+    @cached_property
+    def _there(self) -> tuple[Any, str]:
+        """The store of files and the path in it."""
+        return file_system(self.url)
+
     def places(self, work: Path) -> Places:
         """Whole files in the work folder first."""
         return named_after(work / last_name(self.url), self.run, weights=self.weights)
@@ -51,7 +57,7 @@ class FilesAtUrl:
     def holds(self, said: dict[str, Any]) -> bool:
         """By size and the store's own checksum (ETag), without reading the files where it has one."""
         with plainly(self.url):
-            system, path = file_system(self.url)
+            system, path = self._there
             try:
                 text = system.cat_file(_sibling(path, self.places(Path()).manifest.name)).decode()
                 sealed = manifest.seals(text, said)
@@ -66,7 +72,7 @@ class FilesAtUrl:
         """Take the manifest away, upload and check each file, then upload the manifest."""
         sealed = manifest.seal(said, {role: (one.path, one.side) for role, one in drafted.items()})
         with plainly(self.url):
-            system, path = file_system(self.url)
+            system, path = self._there
             seal = _sibling(path, self.places(Path()).manifest.name)
             with suppress(FileNotFoundError):
                 system.rm_file(seal)

@@ -42,11 +42,19 @@ def s3_server() -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture
-def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """An empty bucket `zoo-data`, as boto3 has it; the credentials stand in the environment."""
+@pytest.fixture(scope="module")
+def bucket(s3_server: str) -> Any:
     import boto3
 
+    session = boto3.Session("an-id", SECRET, region_name="us-east-1")
+    bucket = session.resource("s3", endpoint_url=s3_server).Bucket("zoo-data")
+    bucket.create()
+    return bucket
+
+
+@pytest.fixture
+def s3(bucket: Any, s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The empty bucket `zoo-data`, as boto3 has it; the credentials stand in the environment."""
     for name, value in {
         "AWS_ACCESS_KEY_ID": "an-id",
         "AWS_SECRET_ACCESS_KEY": SECRET,
@@ -55,11 +63,8 @@ def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
         "AWS_EC2_METADATA_DISABLED": "true",
     }.items():
         monkeypatch.setenv(name, value)
-    bucket = boto3.resource("s3").Bucket("zoo-data")
-    bucket.create()
-    yield bucket
     bucket.objects.delete()
-    bucket.delete()
+    return bucket
 
 
 def uploaded(bucket: Any, file: Path, key: str) -> str:
@@ -112,9 +117,7 @@ def test_the_store_names_the_url_and_nothing_of_the_fetch_is_left(tmp_path: Path
     assert SECRET.encode() not in (tmp_path / "culpa.duckdb").read_bytes()
 
 
-@pytest.mark.parametrize(
-    "url", ["s3://zoo-data/days", "s3://zoo-data/days/", "s3://zoo-data/days/day=*/part-*.parquet"]
-)
+@pytest.mark.parametrize("url", ["s3://zoo-data/days/", "s3://zoo-data/days/day=*/part-*.parquet"])
 def test_patterns_and_folders_in_s3_bring_their_partitions(tmp_path: Path, s3: Any, url: str) -> None:
     for day in (1, 2):
         uploaded(s3, saved(animals(30), tmp_path / "part.parquet"), f"days/day={day}/part-0.parquet")
