@@ -29,10 +29,10 @@ def check_paths(settings: "Settings") -> None:
 def check_output(settings: "Settings", out: Location) -> None:
     """Refuse an output that cannot be written, or that would overwrite the input, the trusted file or the store."""
     if is_url(out):
-        if out in (settings.source, *settings.references.values()):
+        if out in (settings.source_name, *settings.references.values()):
             raise BadInput(f"the output {out} is the input or reference file itself: name another with --out")
         check_writable(out)
-        _check_name(out)
+        _check_there(out)
         return
     out = Path(out)
     if folder := is_folder(out, settings.partition_by):
@@ -55,13 +55,17 @@ def check_output(settings: "Settings", out: Location) -> None:
         )
 
 
-def _check_name(out: str) -> None:
+def _check_there(out: str) -> None:
+    """Find out before the work whether there is somebody to take its result."""
     if is_postgres(out):
-        from culpa.tasks.sinks.postgres import target
+        from culpa.tasks.sinks.postgres import check_database
 
-        target(out)
+        check_database(out)
     else:
+        from culpa.tasks.sinks.urls import check_store
+
         ending(PurePosixPath(last_name(out)))
+        check_store(out)
 
 
 def _inputs(settings: "Settings") -> list[tuple[str, Path]]:

@@ -28,7 +28,7 @@ from culpa.tasks.sinks.fitting import check_fits, fitted
 from culpa.tasks.sinks.read_back import check_same
 from culpa.tasks.sql import literal, quoted
 
-__all__ = ["PostgresTables", "target"]
+__all__ = ["PostgresTables", "check_database", "target"]
 
 SUFFIXES = {"clean": "", "quarantine": "_quarantine", "weights": "_weights"}
 LONGEST_NAME = 63  # bytes: PostgreSQL cuts longer names off
@@ -51,6 +51,14 @@ def target(url: str) -> tuple[str, str]:
     if len((named[1] + "_quarantine").encode()) > LONGEST_NAME:
         raise BadInput(f"the table's name {named[1]!r} is too long: at most {LONGEST_NAME - len('_quarantine')} bytes")
     return named
+
+
+def check_database(url: str) -> None:
+    """BadInput or CulpaError where the database cannot be reached or has no such schema."""
+    schema = target(url)[0]
+    with session(url) as cursor:
+        if not rows_of(cursor, f"SELECT 1 FROM pg_namespace WHERE nspname = {literal(schema)}"):
+            raise BadInput(f"{urldefrag(url).url} has no schema {schema!r}: create it, or name another behind the #")
 
 
 @dataclass(frozen=True)

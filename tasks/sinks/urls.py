@@ -25,6 +25,15 @@ BLOCK = 1 << 20
 PART = 64 * BLOCK  # bytes of a part of a large upload; s3's ETag is the hash of the parts' hashes
 
 
+def check_store(url: str) -> None:
+    """BadInput or CulpaError where the store of files cannot be reached; who may write and not look passes."""
+    with plainly(url):
+        system, path = file_system(url)
+        with suppress(PermissionError):
+            if "s3" in system.protocol:
+                system.info(path.split("/")[0])
+
+
 @dataclass(frozen=True)
 class FilesAtUrl:
     """The files at a URL and beside it."""

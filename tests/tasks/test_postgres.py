@@ -267,6 +267,16 @@ def test_odd_names_of_tables_and_columns_are_quoted(folder: Path, database: str,
     assert found == [(f"{name}_quarantine",)]
 
 
+def test_an_output_that_nobody_takes_is_refused_before_the_work(tmp_path: Path, database: str) -> None:
+    for out, message in (
+        (f"{database}#none.cleaned", "has no schema 'none'"),
+        ("postgresql://127.0.0.1:1/x#y", "reach"),
+    ):
+        with pytest.raises(CulpaError, match=message):
+            ingested(animals(), tmp_path, out=out)
+    assert not (tmp_path / "culpa.duckdb").exists()
+
+
 def columns(count: int) -> dict[str, pa.Array]:
     at = datetime.datetime(2020, 5, 1, 12, 30, 15, 123456)
     kinds: dict[str, Sequence[Any]] = {

@@ -397,6 +397,16 @@ def test_a_bucket_that_is_not_there_says_so(folder: Path, s3: Any) -> None:
         pets(folder).publish("s3://no-bucket/cleaned.parquet")
 
 
+def test_an_output_that_nobody_takes_is_refused_before_the_work(tmp_path: Path, s3: Any) -> None:
+    source = saved(animals(), tmp_path / "a.parquet")
+    with pytest.raises(BadInput, match="no such file: s3://no-bucket/"):
+        ingested(source, tmp_path, out="s3://no-bucket/cleaned.parquet")
+    with pytest.raises(BadInput, match="cannot tell the format"):
+        ingested(source, tmp_path, out="s3://zoo-data/cleaned.xlsx")
+    assert not (tmp_path / "culpa.duckdb").exists()
+    assert ingested(source, tmp_path, out="s3://zoo-data/new/folder/cleaned.parquet").rows == 60
+
+
 def test_nothing_can_be_written_to_a_web_server(folder: Path) -> None:
     with pytest.raises(BadInput, match=r"cannot write to https://zoo\.org/a\.csv"):
         pets(folder).publish("https://zoo.org/a.csv")
