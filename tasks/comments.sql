@@ -41,7 +41,7 @@ WITH described (relation, "column", comment) AS (VALUES
     ('flagged', NULL, 'the present rows that carry a tag, the most suspicious first, with the data''s own columns'),
     ('review_queue', NULL, 'waiting_rows with the data''s own columns: what a person should look at next. must_see first, then value = '
                            '(rule_drops ? 1 - expected_wrong : expected_wrong) * |influence| / mean |influence| of the flagged rows, then row_id'),
-    ('clean_rows', NULL, 'the present rows that a publish now would keep, people''s new labels applied; of a run without data, none'),
+    ('clean_rows', NULL, 'the present rows that a publish now would keep, people''s new labels applied; of a run without data, their labels alone'),
     ('quarantine', NULL, 'the present rows that a publish now would take out'),
     ('data_', NULL, 'rows with the columns as they came, each content once'),
 
