@@ -11,8 +11,11 @@ import pandas as pd
 import pytest
 
 from culpa.flows.command import answer
+from culpa.flows.notify import Waiting
+from culpa.flows.watching import read_watch
 from culpa.tasks.runs import query
 from tests.flows.blobs import blobs
+from tests.flows.test_watch import an_arrival
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "flows" / "README.md").read_text()
@@ -70,6 +73,15 @@ def test_the_commands_run(data: Path) -> None:
     assert (data / "incoming.cleaned" / "monday.cleaned.parquet").exists()
     for statement in blocks("sql"):
         assert query(data / "culpa.duckdb", statement).num_rows == 1
+
+
+def test_the_tables_name_every_deployment_and_all_that_an_event_tells(folder: Path) -> None:
+    deployments = re.findall(r"^  - name: (.+)$", (ROOT / "prefect.yaml").read_text(), flags=re.MULTILINE)
+    assert re.findall(r"^\| `([a-z-]+)` \| ", README, flags=re.MULTILINE)[: len(deployments)] == deployments
+    told = dict(re.findall(r"^\| `(culpa\.[a-z.]+)` \| [^|]+ \| ([^|]+) \|$", README, flags=re.MULTILINE))
+    arrived = read_watch(folder / "incoming", label="y").payload_of(an_arrival(folder))
+    assert set(told["culpa.file.arrived"].split(", ")) == set(arrived)
+    assert set(told["culpa.flagged"].split(", ")) == set(Waiting("zoo", "ab", 1, 1, "zoo.duckdb").as_message())
 
 
 @pytest.mark.slow
