@@ -10,7 +10,8 @@ const PAST = { keep: "kept", drop: "dropped", relabel: "relabelled", defer: "def
 let current = null; // the row that is shown
 let ahead = new Map(); // rows asked for before they are needed, by what was asked
 let stamp = null; // what the store looked like
-let working = false; // a decision is on its way
+let working = false; // the page is on its way to another row
+let saving = null; // a decision on its way; gives whether it was written
 const mine = JSON.parse(sessionStorage.getItem("mine") || "[]"); // my decisions of this session, for undo
 
 class Failure extends Error {
@@ -152,22 +153,39 @@ function body(row) {
   return { row_id: row.row_id, row_hash: row.row_hash, last_id: row.last_id, by: localStorage.getItem("by") };
 }
 
+// The next row is shown while the decision is still on its way; if it cannot be written, the page comes back to its row.
 async function decide(decision, newLabel = null, note = null) {
   if (current === null) { return say("There is no row to decide on."); }
   if (!localStorage.getItem("by")) { return askName(() => act(() => decide(decision, newLabel, note))); }
   const row = current;
+  if (saving && !(await saving)) { return undefined; } // the decision before failed: its row is shown now
+  const sent = send("/decide", { ...body(row), decision, new_label: newLabel, note });
+  const left = row.number > 0 && decision !== "defer" && filters().get("state") === "undecided";
+  const moved = move(1, "", left ? 1 : 0);
+  saving = settle(row, sent, moved, `${row.row_id} ${PAST[decision]}${newLabel === null ? "" : ` as ${newLabel}`}. `);
+  return moved;
+}
+
+async function settle(row, sent, moved, done) {
   try {
-    const done = await (await send("/decide", { ...body(row), decision, new_label: newLabel, note })).json();
-    remember({ row_id: row.row_id, decision_id: done.decision_id });
+    remember({ row_id: row.row_id, decision_id: (await (await sent).json()).decision_id });
+    await moved.catch(() => {});
+    say(done + find("said").textContent);
+    ahead = new Map(); // what was asked for before the decision was written may count its row
+    if (current !== null) { prepare(current.row_id); }
     stampFollows();
-    const left = row.number > 0 && decision !== "defer" && filters().get("state") === "undecided";
-    await move(1, `${row.row_id} ${PAST[decision]}${newLabel === null ? "" : ` as ${newLabel}`}. `, left ? 1 : 0);
+    return true;
   } catch (failure) {
+    await moved.catch(() => {});
     await explain(failure, row);
+    return false;
+  } finally {
+    saving = null;
   }
 }
 
 async function undo() {
+  await saving;
   const last = mine[mine.length - 1];
   if (!last) { return say("There is nothing to take back."); }
   const row = await (await ask(address(last.row_id, 0))).json();
@@ -185,11 +203,9 @@ async function undo() {
 }
 
 async function explain(failure, row) { // somebody was faster, or it cannot be: show the row as it is now
-  if (failure.code === 409) {
-    current = row;
-    stampFollows();
-    await reload("");
-  }
+  current = row;
+  stampFollows();
+  await reload("").catch(() => {});
   complain(failure.message);
 }
 
