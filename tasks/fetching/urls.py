@@ -21,6 +21,7 @@ from culpa.tasks.locations import redacted
 __all__ = ["fetch_files", "file_system", "plainly"]
 
 LISTLESS = ("http", "https")
+PART, AT_ONCE = 16 << 20, 4  # bytes asked for at a time, and how many such parts are under way
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -95,7 +96,8 @@ def _found(system: Any, path: str, url: str) -> list[str]:
 
 def _fetch(system: Any, path: str, file: Path) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
-    system.get_file(path, str(file))
+    options = {"chunksize": PART, "max_concurrency": AT_ONCE} if "s3" in system.protocol else {}
+    system.get_file(path, str(file), **options)
     return file
 
 

@@ -22,7 +22,8 @@ from culpa.tasks.runs import Run
 from culpa.tasks.sides import Drafted
 
 BLOCK = 1 << 20
-PART = 64 * BLOCK  # bytes of a part of a large upload; s3's ETag is the hash of the parts' hashes
+PART = 16 * BLOCK  # bytes of a part of a large upload; s3's ETag is the hash of the parts' hashes
+AT_ONCE = 4  # parts in memory
 
 
 def check_store(url: str) -> None:
@@ -100,7 +101,7 @@ def _sibling(path: str, name: str) -> str:
 
 def _upload(system: Any, file: Path, path: str, digest: str) -> dict[str, str]:
     """Upload one file and check what arrived: by the store's checksum if it is one of ours, else by reading it back."""
-    options = {"chunksize": PART} if "s3" in system.protocol else {}
+    options = {"chunksize": PART, "max_concurrency": AT_ONCE} if "s3" in system.protocol else {}
     system.put_file(str(file), path, **options)
     info = system.info(path)
     tag = str(info.get("ETag", "")).strip('"')
