@@ -32,7 +32,7 @@ from culpa.influence.soft import soft_weights
 from culpa.influence.suspicion import USUAL_ROWS, Laws, NoiseModel, batch_laws, batch_noise
 from culpa.influence.training import Progress, Trained
 
-__all__ = ["Base", "begin", "compare", "cut", "join", "judge_batch"]
+__all__ = ["Base", "begin", "compare", "cut", "join", "judge_batch", "scores_of"]
 
 NAME = "linear"
 EM_ROUNDS = 200
@@ -87,7 +87,7 @@ def begin(rows: Rows, refused: Rows) -> Base:
 
 def join(
     base: Base, joining: Rows, leaving: Rows, *, seed: int, progress: Progress | None = None
-) -> tuple[Base, Trained, Scored]:
+) -> tuple[Base, Scored]:
     """The base with `joining` rows and without `leaving` ones, and what the joining rows get.
 
     `leaving` are rows of the base that are no longer accepted, or that come again with another content.
@@ -95,18 +95,33 @@ def join(
     tell = progress or (lambda what, done: None)
     tell("join the batch", 0.0)
     moved = base.model.joined(joining, leaving)
-    fitted = moved.over(joining)
-    scores = fitted.scores()
-    view = _look({NAME: scores.without}, joining, base.opinion)
+    trained = _trained(moved, joining, base.opinion, seed)
     tell("join the batch", 0.4)
-    heard = moved.heard(joining, ~view.contradicted, leaving, _were_voting(moved, leaving, base.opinion))
-    everybody = np.ones(len(joining), np.bool_)
-    trained = Trained({NAME: fitted}, {NAME: scores}, view, everybody, [], seed)
+    voting = ~trained.view.contradicted
+    heard = moved.heard(joining, voting, leaving, _were_voting(moved, leaving, base.opinion))
     tell("join the batch", 0.7)
-    scored = scored_by(trained, joining, {NAME: _influence(heard, joining)})
-    report = {"reference": "folds", "reference_is_weak_evidence": True, "proxies": {NAME: _report(heard)}}
+    scored = _scored(heard, trained, joining)
     tell("join the batch", 1.0)
-    return Base(heard, base.opinion, base.usual), trained, replace(scored, report={**view.report, **report})
+    return replace(base, model=heard), scored
+
+
+def scores_of(base: Base, rows: Rows, *, seed: int) -> Scored:
+    """What rows get that are in the base already."""
+    return _scored(base.model, _trained(base.model, rows, base.opinion, seed), rows)
+
+
+def _trained(model: Growing, rows: Rows, opinion: Opinion, seed: int) -> Trained:
+    """The model over these rows, which are in it, and what it thinks of them without themselves."""
+    fitted = model.over(rows)
+    scores = fitted.scores()
+    view = _look({NAME: scores.without}, rows, opinion)
+    return Trained({NAME: fitted}, {NAME: scores}, view, np.ones(len(rows), np.bool_), [], seed)
+
+
+def _scored(model: Growing, trained: Trained, rows: Rows) -> Scored:
+    found = scored_by(trained, rows, {NAME: _influence(model, rows)})
+    report = {"reference": "folds", "reference_is_weak_evidence": True, "proxies": {NAME: _report(model)}}
+    return replace(found, report={**trained.view.report, **report})
 
 
 def compare(base: Base, rows: Rows) -> Compared:

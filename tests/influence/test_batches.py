@@ -46,7 +46,7 @@ def whole_fit(base, rows):
 def distance(rows, first):
     """Between the joined weights and those of a whole fit."""
     old, new = split(rows, first)
-    joined, _, _ = join(begin(old, none_of(old)), new, none_of(rows), seed=SEED)
+    joined, _ = join(begin(old, none_of(old)), new, none_of(rows), seed=SEED)
     return np.abs(joined.model.whole.weights - whole_fit(joined, rows)[0].weights).max()
 
 
@@ -69,13 +69,14 @@ def test_what_a_softmax_fit_is_off_by_falls_with_the_square_of_the_move():
 def test_the_rows_of_a_batch_get_the_scores_of_a_whole_fit(classes):
     rows, _ = many(6_000, classes, wrong=0.05)
     old, new = split(rows, 5_800)
-    base, trained, scored = join(begin(old, none_of(old)), new, none_of(rows), seed=SEED)
+    base, scored = join(begin(old, none_of(old)), new, none_of(rows), seed=SEED)
     fitted, growing, _ = whole_fit(base, rows)
     outcomes = {"linear": fitted.scores().without[5_800:]}
     view = _look(outcomes, new, base.opinion)
     found, late = fitted.scores(), slice(5_800, None)
-    without = trained.scores["linear"].without
-    np.testing.assert_allclose(without, found.without[late], atol=1e-4 if classes else 1e-6)
+    own = scored.by_proxy["linear"]["memorization"] if classes else scored.scores["probability_without"]
+    oracle = (found.own_with - found.own_without)[late] if classes else np.exp(-(view.margin**2) / 2)
+    np.testing.assert_allclose(own, oracle, atol=1e-4 if classes else 1e-6)
     np.testing.assert_allclose(scored.scores["self_influence"], found.self_influence[late], rtol=0.02, atol=1e-6)
     np.testing.assert_allclose(scored.scores["suspicion"], view.suspicion, atol=5e-3)
     np.testing.assert_allclose(scored.scores["probability_wrong"], view.probability_wrong, atol=1e-3)
@@ -87,7 +88,7 @@ def test_the_rows_of_a_batch_get_the_scores_of_a_whole_fit(classes):
 def test_planted_wrong_labels_of_a_batch_are_found_though_they_took_part_in_the_fit():
     rows, wrong = many(4_000, 3, wrong=0.1)
     old, new = split(rows, 3_600)
-    _, _, scored = join(begin(old, none_of(old)), new, none_of(rows), seed=SEED)
+    _, scored = join(begin(old, none_of(old)), new, none_of(rows), seed=SEED)
     assert roc_auc_score(wrong[3_600:], scored.scores["suspicion"]) > 0.85
     assert scored.scores["influence"][wrong[3_600:]].mean() < scored.scores["influence"][~wrong[3_600:]].mean()
 
@@ -113,8 +114,8 @@ def test_two_batches_one_after_the_other_are_both_at_once():
     old, new = split(rows, 2_400)
     first, second = split(new, 300)
     base = begin(old, none_of(old))
-    once, _, _ = join(base, new, none_of(rows), seed=SEED)
-    twice, _, scored = join(join(base, first, none_of(rows), seed=SEED)[0], second, none_of(rows), seed=SEED)
+    once, _ = join(base, new, none_of(rows), seed=SEED)
+    twice, scored = join(join(base, first, none_of(rows), seed=SEED)[0], second, none_of(rows), seed=SEED)
     np.testing.assert_allclose(twice.model.whole.weights, once.model.whole.weights, atol=1e-10)
     assert len(scored.scores["suspicion"]) == len(second)
 
@@ -125,8 +126,8 @@ def test_a_base_read_back_from_its_arrays_scores_as_before(classes):
     old, new = split(rows, 1_400)
     base = begin(old, none_of(old))
     again = Base.of({name: value.copy() for name, value in base.arrays().items()})
-    for column, found in join(again, new, none_of(rows), seed=SEED)[2].scores.items():
-        np.testing.assert_array_equal(found, join(base, new, none_of(rows), seed=SEED)[2].scores[column])
+    for column, found in join(again, new, none_of(rows), seed=SEED)[1].scores.items():
+        np.testing.assert_array_equal(found, join(base, new, none_of(rows), seed=SEED)[1].scores[column])
 
 
 def test_equal_rows_share_a_fold_whatever_stands_beside_them():
@@ -142,7 +143,7 @@ def test_a_model_that_has_grown_by_more_than_its_share_is_stale():
     rows, _ = many(2_000, 0)
     old, new = split(rows, 1_000)
     few, rest = split(new, int(GROWN * 1_000))
-    grown, _, _ = join(begin(old, none_of(old)), few, none_of(rows), seed=SEED)
+    grown, _ = join(begin(old, none_of(old)), few, none_of(rows), seed=SEED)
     assert not grown.model.is_stale
     assert join(grown, rest.take(np.arange(1)), none_of(rows), seed=SEED)[0].model.is_stale
 
