@@ -85,6 +85,15 @@ class _Guarded(_Quiet):
             self.send_error(401)
 
 
+class _Cut(_Quiet):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b"weight,animal\n1,cat\n2,dog\n")
+        self.close_connection = True
+
+
 @contextmanager
 def web_server(folder: Path, handler: type = _Quiet, context: ssl.SSLContext | None = None) -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
@@ -242,6 +251,11 @@ def test_a_file_is_read_from_a_web_server_and_names_no_query(tmp_path: Path) -> 
         with pytest.raises(BadInput, match="cannot list its files"):
             ingested(f"{address}/*.csv", tmp_path, out=tmp_path / "clean.csv")
     with pytest.raises(CulpaError, match="cannot reach http"):
+        ingested(f"{address}/a.csv", tmp_path, out=tmp_path / "clean.csv")
+
+
+def test_half_a_file_is_not_taken_for_the_whole(tmp_path: Path) -> None:
+    with web_server(tmp_path, _Cut) as address, pytest.raises(CulpaError, match="cannot reach http"):
         ingested(f"{address}/a.csv", tmp_path, out=tmp_path / "clean.csv")
 
 
