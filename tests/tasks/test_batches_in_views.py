@@ -1,5 +1,7 @@
 """The views over batches: each shows the whole present data set, every row once, as the run flagged last has it."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,15 +27,23 @@ def batch(folder: Path, table: pa.Table, scores: dict[str, dict[str, float]], ru
     return come_onto(run, FULL)
 
 
-@pytest.fixture
-def grown(folder: Path) -> SmallRun:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
     """Ten pets; then a batch of two new ones, of which n1 is mislabeled; then a heavier r4, and n0 as it was."""
+    folder = tmp_path_factory.mktemp("grown")
     run = pets(folder)
     decide(run.store, ["r4"], "keep", by="ann")
     batch(folder, pets_of(["n0", "n1"], [4.1, 31.0], ["cat", "cat"]), {"n1": HARMFUL}, FIRST, "2026-02-01")
     second = pets_of(["n0", "r4"], [4.1, 29.0], ["cat", "dog"])
     batch(folder, second, {"r4": {**HARMFUL, "suspicion": 9.0}}, SECOND, "2026-03-01")
     return run
+
+
+@pytest.fixture
+def grown(template: SmallRun, folder: Path) -> SmallRun:
+    """The same as a store of the test's own."""
+    shutil.copy(template.store, folder)
+    return replace(template, store=folder / template.store.name)
 
 
 def test_current_runs_are_the_full_run_and_its_batches_in_the_order_of_flagging(grown: SmallRun) -> None:

@@ -62,8 +62,11 @@ def test_a_version_that_a_batch_has_replaced_is_nobodys_to_see(folder: Path) -> 
         batch.publish(require_review=True, max_drop=1.0, max_drop_per_class=1.0)
 
 
-def test_the_command_leaves_with_the_code_of_a_guard(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_leaves_with_the_code_of_a_guard(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = pets(folder)
+    monkeypatch.setattr("culpa.flows.story._reported", lambda result, steps: result)  # the page takes seconds
     words = ["publish", run.run_id, "--plain", "--gate", "off", "--max-drop", "1", "--out", "out.parquet"]
     assert answer([*words, "--require-review"]) == 3
     assert "2 rows have to be seen by a person first" in capsys.readouterr().err

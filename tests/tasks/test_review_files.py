@@ -149,25 +149,26 @@ def test_a_row_that_has_left_the_data_is_left_out(folder: Path) -> None:
     assert "row 'r4' has left the data set" in done.skipped[0]
 
 
-@pytest.mark.parametrize(
-    ("column", "value", "message"),
-    [
-        ("row_hash", "0" * 32, "no run has held a row 'r4' of this content"),
-        ("dataset", "farm", "no run has held a row 'r4' of this content and data set"),
-        ("row_hash", "", "row_hash is empty; export again"),
-        ("exported_at", "25.11.26 03:10", "exported_at is '25.11.26 03:10', no time"),
-        ("row_id", "r7", "row 'r7' is decided on in line"),
-        ("decision", "remove", "the decision is 'remove', needed one of keep, drop, relabel, defer"),
-        ("new_label", "cat", "only relabel takes one; got 'cat'"),
-    ],
-)
-def test_a_line_that_was_spoiled_is_refused(folder: Path, column: str, value: str, message: str) -> None:
-    run, path = pets(folder), folder / "review.csv"
-    export_review(run.store, path)
+SPOILED = [
+    ("row_hash", "0" * 32, "no run has held a row 'r4' of this content"),
+    ("dataset", "farm", "no run has held a row 'r4' of this content and data set"),
+    ("row_hash", "", "row_hash is empty; export again"),
+    ("exported_at", "25.11.26 03:10", "exported_at is '25.11.26 03:10', no time"),
+    ("row_id", "r7", "row 'r7' is decided on in line"),
+    ("decision", "remove", "the decision is 'remove', needed one of keep, drop, relabel, defer"),
+    ("new_label", "cat", "only relabel takes one; got 'cat'"),
+]
+
+
+def test_a_line_that_was_spoiled_is_refused(review: tuple[SmallRun, Path]) -> None:
+    run, path = review
     fill_in(path, {"r4": {"decision": "keep"}, "r7": {"decision": "keep"}})
-    fill_in(path, {"r4": {column: value}})
-    with pytest.raises(BadInput, match=message):
-        import_review(run.store, path, by="ann")
+    whole = path.read_bytes()
+    for column, value, message in SPOILED:
+        path.write_bytes(whole)
+        fill_in(path, {"r4": {column: value}})
+        with pytest.raises(BadInput, match=message):
+            import_review(run.store, path, by="ann")
     assert ask(run.store, "SELECT count(*) FROM decisions") == [(0,)]
 
 
@@ -308,16 +309,21 @@ def test_an_exported_file_given_to_decide_is_sent_to_the_import(folder: Path) ->
         import_review(run.store, folder / "plain.csv", by="ann")
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [("none.csv", None), ("a.xlsx", b"no zip"), ("a.parquet", b"no"), ("a.csv", b"\xff\xfe"), ("a.csv", b'row_id,"x')],
-)
-def test_a_file_that_cannot_be_read_says_so(folder: Path, name: str, content: bytes | None) -> None:
-    run = pets(folder)
-    if content is not None:
-        (folder / name).write_bytes(content)
-    with pytest.raises(BadInput, match=f"cannot read decisions from .*{name}"):
-        import_review(run.store, folder / name, by="ann")
+UNREADABLE = [
+    ("none.csv", None),
+    ("a.xlsx", b"no"),
+    ("a.parquet", b"no"),
+    ("b.csv", b"\xff\xfe"),
+    ("a.csv", b'row_id,"x'),
+]
+
+
+def test_a_file_that_cannot_be_read_says_so(folder: Path) -> None:
+    for name, content in UNREADABLE:
+        if content is not None:
+            (folder / name).write_bytes(content)
+        with pytest.raises(BadInput, match=f"cannot read decisions from .*{name}"):
+            import_review(folder / "culpa.duckdb", folder / name, by="ann")
 
 
 def test_the_commands_carry_a_queue_out_and_its_decisions_in(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
