@@ -2,7 +2,7 @@
 SELECT u.run_id, u.dataset, u.state, u.source, u.row_count AS rows, u.unlabelled_count AS unlabelled,
        coalesce(t.flagged, 0) AS flagged, coalesce(t.droppable, 0) AS droppable,
        coalesce(o.dropped, 0) AS dropped, coalesce(o.relabelled, 0) AS relabelled,
-       u.created_at, u.flagged_at, u.published_at, u.out
+       u.created_at, u.flagged_at, u.published_at, u.out, u.onto
 FROM runs u
 LEFT JOIN (
     SELECT run_id, count(*) FILTER (corner <> 'neither') AS flagged, count(*) FILTER (droppable) AS droppable

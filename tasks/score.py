@@ -57,7 +57,8 @@ def _score_batch(run_id: str, onto: str, prepared: Prepared, settings: Settings,
     if scored is not None:
         _write(scored, fresh_of(prepared), prepared.folder)
     add_carried(prepared.folder)
-    said = {} if scored is None else scored.report
+    fresh = fresh_of(prepared)
+    said = {"fresh": len(fresh.row_ids), **({} if scored is None else scored.report)}
     write_json(prepared.folder / "report.json", {**said, **told_of_batch(whole.report or {}, onto)})
 
 

