@@ -1,6 +1,7 @@
 """Deployments at work: a real server on loopback, a process worker, the repository's own prefect.yaml."""
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,12 @@ def server(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rea
         yield server
 
 
+@pytest.fixture(scope="module")
+def worker(server: RealServer) -> subprocess.Popen[bytes]:
+    """A worker that waits for runs; the last test kills it."""
+    return server.start("prefect", "worker", "start", "--pool", "culpa")
+
+
 def rows(count: int, seed: int) -> pd.DataFrame:
     return blobs(rows=count, wrong=count // 15, seed=seed)[0].rename(columns={"kind": "label"})
 
@@ -67,8 +74,9 @@ def test_the_server_shows_a_form_with_every_setting(server: RealServer) -> None:
     assert form["properties"]["max_drop"]["type"] == "number"
 
 
-def test_a_file_that_is_dropped_into_the_folder_comes_out_cleaned(server: RealServer, data: Path) -> None:
-    worker = server.start("prefect", "worker", "start", "--pool", "culpa")
+def test_a_file_that_is_dropped_into_the_folder_comes_out_cleaned(
+    server: RealServer, worker: subprocess.Popen[bytes], data: Path
+) -> None:
     clock = Clock()
     given = rows(180, seed=0)
     given.to_parquet(data / "incoming" / "monday.parquet", index=False)
@@ -85,7 +93,6 @@ def test_a_file_that_is_dropped_into_the_folder_comes_out_cleaned(server: RealSe
     assert until(lambda: ended(server, started[0]["id"]), "its end") == "COMPLETED"
     clock.tick("the run has ended")
     assert until(lambda: ended(server, looking), "the look's end") == "COMPLETED"
-    kill_all_of(worker)
     assert [event["payload"]["file"] for event in arrived] == ["monday.parquet"]
     assert_whole(data / "cleaned" / "monday.cleaned.parquet", given)
     told = until(lambda: server.events("culpa.cleaned"), "the event of the cleaned file")
@@ -93,11 +100,12 @@ def test_a_file_that_is_dropped_into_the_folder_comes_out_cleaned(server: RealSe
     print("\n".join(clock.lines))
 
 
-def test_a_run_whose_worker_is_killed_halfway_is_run_again_and_finishes_once(server: RealServer, data: Path) -> None:
+def test_a_run_whose_worker_is_killed_halfway_is_run_again_and_finishes_once(
+    server: RealServer, worker: subprocess.Popen[bytes], data: Path
+) -> None:
     given = rows(600, seed=1)
     given.to_parquet(data / "train.parquet", index=False)
-    worker = server.start("prefect", "worker", "start", "--pool", "culpa")
-    run = server.start_run("culpa-clean/nightly", gate="not-worse", proxy="auto")
+    run = server.start_run("culpa-clean/nightly", proxy="auto")
     until(lambda: steps_of(server, run).get("ingest") == "COMPLETED", "the run to be halfway", every=0.05)
     kill_all_of(worker)
     before = query(data / "culpa.duckdb", "select state from runs where dataset = 'train'").to_pylist()
@@ -106,9 +114,8 @@ def test_a_run_whose_worker_is_killed_halfway_is_run_again_and_finishes_once(ser
     assert state_of(server, run) == "RUNNING"  # nobody could tell the server
     for state in ("CRASHED", "SCHEDULED"):  # what `prefect flow-run retry` asks for
         server.ask(f"flow_runs/{run}/set_state", state={"type": state}, force=True)
-    worker = server.start("prefect", "worker", "start", "--pool", "culpa")
+    server.start("prefect", "worker", "start", "--pool", "culpa")
     assert until(lambda: ended(server, run), "the run's end") == "COMPLETED"
-    kill_all_of(worker)
     assert server.get(f"flow_runs/{run}")["run_count"] == 2
     assert_whole(data / "cleaned.parquet", given)
     after = query(data / "culpa.duckdb", "select state, count(*) as n from runs where dataset = 'train' group by all")
