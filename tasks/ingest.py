@@ -45,6 +45,7 @@ def ingest(settings: Settings) -> Ingested:
 
     Errors: BadInput says what is wrong with them, and then nothing was written.
     """
+    stores.check_name(settings.store)
     check_paths(settings)
     check_proxy(settings)
     stores.check(settings.store)

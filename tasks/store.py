@@ -27,7 +27,7 @@ STORAGE_VERSION = "v1.5.0"  # the oldest DuckDB whose tools open the file
 def create(path: Path) -> None:
     """Make an empty store at `path` unless there is one; a crash on the way leaves no store rather than half of one."""
     path = Path(path)
-    _check_name(path)
+    check_name(path)
     _check_folder(path)
     sweep(path.parent)
     if path.exists():
@@ -101,7 +101,7 @@ def transaction(path: Path, *, wait_seconds: float = 30.0) -> Iterator[duckdb.Du
 def check(path: Path) -> None:
     """Refuse before any work what cannot be our store: it is one, or nothing is there and its folder takes files."""
     path = Path(path)
-    _check_name(path)
+    check_name(path)
     if path.exists():
         with connect(path):
             return
@@ -112,7 +112,8 @@ def check(path: Path) -> None:
         )
 
 
-def _check_name(path: Path) -> None:
+def check_name(path: Path) -> None:
+    """Refuse a path that DuckDB would read as another."""
     odd = [one for one in "\0?\\" if one in str(path.absolute()) and one != os.sep]
     if odd:
         raise BadInput(
