@@ -84,10 +84,8 @@ def _show(app: FastAPI, desk: Desk, door: Door, by: str | None) -> None:
     def page() -> Response:
         queue = desk.queue
         choices = {name: queue.values(column)[:MOST_CHOICES] for name, column in LISTS.items()}
-        return _html(
-            "page.html",
-            run=queue.run, dataset=desk.dataset, choices=choices, by=by, header=CSRF_HEADER, secret=door.page_secret,
-        )  # fmt: skip
+        told = {"dataset": desk.dataset, "task": queue.run.task, "classes": queue.classes, "choices": choices}
+        return _html("page.html", **told, by=by, header=CSRF_HEADER, secret=door.page_secret)
 
     @app.get("/page.css")
     def style() -> Response:
@@ -176,6 +174,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,  # an update of the package must not reach into a page that is open
     )
     environment.filters |= {name: getattr(wording, name) for name in wording.__all__}
     return environment

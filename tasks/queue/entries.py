@@ -67,9 +67,10 @@ class Queue:
         """The run that was flagged last: its classes and label are the data set's."""
         return list(self.runs.values())[-1]
 
-    def run_of(self, place: int) -> Run:
-        """The run that an entry comes from."""
-        return self.runs[self.columns["run_id"][place]]
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels there are, in the order of the full run; none of a regression."""
+        return tuple(dict.fromkeys(label for run in self.runs.values() for label in run.classes))
 
     def matching(self, wanted: Filter, standings: Standings) -> NDArray[np.bool_]:
         """Which entries pass the filter."""

@@ -37,7 +37,10 @@ def load(connection: duckdb.DuckDBPyConnection, dataset: str, source_column: str
     standings = Standings.at_first(queue.columns["decided"])
     flagged_at, since = stamp(connection, dataset)
     read_standings(connection, dataset, queue.place, standings, 0)
-    likeness = {run.run_id: read_likeness(connection, run, read_roles(connection, run)) for run in queue.runs.values()}
+    likeness: dict[str, Likeness | None] = {}
+    for run in queue.runs.values():  # a batch is compared with the full run before it, whose rows are many
+        shared = likeness.get(run.onto or "")
+        likeness[run.run_id] = shared or read_likeness(connection, run, read_roles(connection, run))
     return Loaded(queue, standings, likeness, flagged_at, since)
 
 

@@ -61,7 +61,8 @@ def read_rows(
     """Some rows of one run, by their ids."""
     asked = {"row_ids": list(row_ids)}
     judged = records(connection, statement("queue/judged"), {**asked, "run_id": run.run_id})
-    evidence = _by_row(records(connection, statement("queue/evidence"), {**asked, "run_id": run.run_id}))
+    of_run = {**asked, "run_id": run.run_id, "dataset": run.dataset}
+    evidence = _by_row(records(connection, statement("queue/evidence"), of_run))
     decisions = _by_row(records(connection, statement("queue/decisions"), {**asked, "dataset": run.dataset}))
     roles = read_roles(connection, run)
     hashes = {one["row_id"]: one["row_hash"] for one in judged}
@@ -108,8 +109,9 @@ def _others_of(
     if not names:
         return {}
     found = connection.execute(
-        f"SELECT row_id, row_hash FROM {table} WHERE run_id = $run_id AND row_id IN (SELECT unnest($names))",
-        {"run_id": run.run_id, "names": list(names)},
+        f"""SELECT r.row_id, arg_max(r.row_hash, u.turn) FROM {table} r JOIN current_runs u ON u.run_id = r.run_id
+            WHERE u.dataset = $dataset AND r.row_id IN (SELECT unnest($names)) GROUP BY r.row_id""",
+        {"dataset": run.dataset, "names": list(names)},
     )
     return dict(found.fetchall())
 

@@ -130,10 +130,17 @@ def test_what_cannot_be_reviewed_is_named(tmp_path):
 def test_rows_of_a_batch_wait_beside_those_of_the_full_run(tmp_path):
     run = pets(tmp_path)
     batch(tmp_path, pets_of(["n0", "n1"], [4.1, 31.0], ["cat", "cat"]), {"n1": HARMFUL})
+    ask(
+        run.store,
+        """INSERT INTO evidence (run_id, row_id, kind, rank, other_row_id, other_is_reference, value)
+           VALUES ('bbbbbbbbbbbb', 'n1', 'outvoted_by', 1, 'r2', false, 0.5)""",
+    )
     with served(run) as (_, door, client):
         ann = Visitor(client, door, "ann")
         assert set(ann.ids()) == {"r4", "r5", "r7", "n1"}
-        assert "31" in ann.row("n1", 0)["html"]
+        html = " ".join(ann.row("n1", 0)["html"].split())
+        assert "<dt>weight</dt><dd>31</dd>" in html
+        assert '<span class="name">r2</span> labelled <b>dog</b>' in html  # a row of the full run
         assert ann.decide(ann.row("n1", 0), "drop").status_code == 200
 
 
