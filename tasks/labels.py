@@ -69,8 +69,8 @@ def expect_label(connection: duckdb.DuckDBPyConnection, table: str, column: str,
         rows = sum(counts[name] for name in unknown)
         raise BadInput(
             f"{rows:,} rows have a label that the data set does not know ({', '.join(map(repr, unknown[:5]))}; it "
-            f"knows {', '.join(map(repr, classes[:20]))}): mend them, or take the new classes in by cleaning all of the "
-            "data again without --onto"
+            f"knows {', '.join(map(repr, classes[:20]))}): mend them, or take the new classes in by cleaning all of "
+            "the data again without --onto"
         )
     return Label(column, kind, task, classes, text, unlabelled, ())
 

@@ -212,6 +212,15 @@ class Options(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _batches_keep_their_data(self) -> Self:
+        if self.onto is not None and not self.keep_data:
+            raise ValueError(
+                f"the next batch of {self.onto!r} is judged beside the rows of this one, whose data would not be kept: "
+                "leave --no-data or --onto away"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _each_set_once(self) -> Self:
         if JUDGING in reference_sets(self.reference):
             raise ValueError(f"a set of reference rows cannot be called {JUDGING!r}: name the gate's file by judge_on")

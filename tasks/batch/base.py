@@ -1,4 +1,4 @@
-"""The model of all accepted rows, kept beside the store from batch to batch: `<store>.cache/bases/<full run>.<run>/`.
+"""The model of all accepted rows, kept beside the store from batch to batch: in `<store>.cache/bases/`.
 
 Three files: `base.safetensors` (the model), `members.parquet` (the rows in it, by id, content and label) and
 `sample.parquet` (the rows that its features were fitted on). Whatever people decided since, rows that joined or left
@@ -7,6 +7,7 @@ fit: nothing else depends on it.
 """
 
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import duckdb
@@ -32,9 +33,10 @@ QUERIES = {
 }
 
 
-def find(store: Path, run: Run) -> Path | None:
+def find(store: Path, run: Run, seed: int) -> Path | None:
     """The folder of the model that is kept for the batch's data set; None where there is none that still holds."""
-    found = sorted(_root(store).glob(f"{run.onto}.*/{MODEL}"), key=lambda file: file.stat().st_mtime)
+    kept_so_far = _root(store).glob(f"{_name(str(run.onto), seed)}.*/{MODEL}")
+    found = sorted(kept_so_far, key=lambda file: file.stat().st_mtime)
     if not found:
         return None
     kept = _read(found[-1])
@@ -74,9 +76,9 @@ def load(folder: Path) -> Base | None:
     return _read(file) if file.is_file() else None
 
 
-def keep(store: Path, run_id: str, onto: str, folder: Path, base: Base) -> None:
+def keep(store: Path, run_id: str, onto: str, seed: int, folder: Path, base: Base) -> None:
     """Keep the model after a batch in place of the one before it."""
-    final = _root(store) / f"{onto}.{run_id}"
+    final = _root(store) / f"{_name(onto, seed)}.{run_id}"
     draft = outputs.draft_of(final)
     private.new_folder(draft)
     try:
@@ -84,12 +86,17 @@ def keep(store: Path, run_id: str, onto: str, folder: Path, base: Base) -> None:
             save_file(base.arrays(), draft / MODEL)
             shutil.copyfile(folder / MEMBERS, draft / MEMBERS)
             shutil.copyfile(sample(folder).columns, draft / SAMPLE)
-        earlier = [one for one in _root(store).glob(f"{onto}.*") if one.is_dir()]
+        earlier = [one for one in _root(store).glob(f"{onto}-*") if one.is_dir()]
         for one in earlier:
             shutil.rmtree(one, ignore_errors=True)
         draft.rename(final)
     except OSError:  # a full disk, or another batch was faster: the next one fits again
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _name(onto: str, seed: int) -> str:
+    """What else the features depend on stands in the name: the seed, and how this version makes them."""
+    return f"{onto}-{seed}-{version('culpa')}"
 
 
 def _root(store: Path) -> Path:

@@ -48,7 +48,7 @@ def order_batch(
         copy_carried(connection, run, part.folder)
         copy_sources(connection, run, part.folder, settings.source_column)
     if grows:
-        base.sort_members(connection, base.find(settings.store, run), part.folder)
+        base.sort_members(connection, base.find(settings.store, run, settings.seed), part.folder)
     for name, rows in parts.items():
         order_sides(connection, run, roles, types, base.part(part.folder, name, part.data), rows)
     return grows

@@ -75,7 +75,7 @@ def _by_model(run_id: str, onto: str, prepared: "Prepared", settings: "Settings"
     batch = fresh_of(prepared).rows
     note_drifts(prepared, compare(model, batch))
     model, found = join(model, _both(batch, joining), leaving, seed=settings.seed, progress=tell)
-    base.keep(settings.store, run_id, onto, prepared.folder, model)
+    base.keep(settings.store, run_id, onto, settings.seed, prepared.folder, model)
     mine = np.arange(len(batch) + len(joining)) < len(batch)
     told = {"scored_by": "the linear model of all accepted rows and the batch", "rows_in_model": model.model.whole.rows}
     return replace(cut(found, mine), report=found.report | told)
