@@ -74,6 +74,7 @@ def on_a_server(folder: Path, repeats: int) -> list[tuple[str, float]]:
         lines.append(("culpa serve, from request to end", seconds(repeats, lambda: asked(server, "culpa-clean/clean"))))
         kill_all_of(process_served)
         deploy(server, folder)
+        asked(server, "culpa-clean/nightly")  # until it is done, the worker has started
         lines.append(("worker, from request to end", seconds(repeats, lambda: asked(server, "culpa-clean/nightly"))))
         return lines
 
