@@ -119,9 +119,9 @@ def test_zero_bytes_in_names_come_back(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_ten_thousand_columns_come_back(tmp_path: Path) -> None:
-    """They are carried, not learnt from: that would take minutes."""
+    """They are carried, neither learnt from nor asked about: that would take minutes."""
     wide = {f"c{place}": [float(row == place % ROWS) for row in range(ROWS)] for place in range(10_000)}
-    through(tmp_path, pa.table({**table_of().to_pydict(), **wide}), ignore=tuple(wide))
+    through(tmp_path, pa.table({**table_of().to_pydict(), **wide}), ignore=tuple(wide), ask=False)
 
 
 @FEW
