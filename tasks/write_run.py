@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from culpa.tasks.errors import BadInput
 from culpa.tasks.fingerprint import versions
 from culpa.tasks.memory import limit_memory
 from culpa.tasks.outside import data_view_name, make_data_views
@@ -44,6 +45,7 @@ def write_run(folder: Path, settings: Settings, run_id: str, found: Input, onto:
         connection.execute(f"ATTACH {literal(str(folder / FILE))} AS staged (READ_ONLY)")
         if connection.execute("SELECT 1 FROM runs WHERE run_id = ?", [run_id]).fetchall():
             return
+        _check_dataset(connection, settings.dataset_name)
         table = data_view_name(settings.dataset_name, settings.label)
         if settings.keep_data:
             table = _copy_data(connection, f"data_{settings.dataset_name}", "data", "rows_to_store")
@@ -53,6 +55,16 @@ def write_run(folder: Path, settings: Settings, run_id: str, found: Input, onto:
         _write_line(connection, "runs", {**_run(settings, run_id, found, table, sets), "onto": onto})
         if not settings.keep_data:
             make_data_views(connection, find_run(connection, run_id))
+
+
+def _check_dataset(connection: duckdb.DuckDBPyConnection, dataset: str) -> None:
+    """Refuse a name that SQL cannot tell from another's: the views of both would be one."""
+    same = "SELECT dataset FROM datasets WHERE lower(dataset) = lower($name) AND dataset <> $name"
+    found = connection.execute(same, {"name": dataset}).fetchall()
+    if found:
+        raise BadInput(
+            f"the store has a data set {found[0][0]!r}, which SQL cannot tell from {dataset!r}: give another --dataset"
+        )
 
 
 def _copy_data(connection: duckdb.DuckDBPyConnection, prefix: str, data: str, named: str) -> str:

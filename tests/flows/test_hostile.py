@@ -71,6 +71,15 @@ def test_hostile_names_of_data_sets_are_kept(tmp_path: Path, dataset: str) -> No
         assert connection.execute(f"SELECT count(*) FROM {quoted('clean_rows_' + dataset)}").fetchall() == [(ROWS - 1,)]
 
 
+def test_data_sets_whose_names_differ_in_case_only_are_refused(tmp_path: Path) -> None:
+    store = tmp_path / "culpa.duckdb"
+    ingest(read_settings(table_of(), label="label", dataset="pets", store=store))
+    with pytest.raises(BadInput, match=r"the store has a data set 'pets', which SQL cannot tell from 'PETS'"):
+        ingest(read_settings(table_of(), label="label", dataset="PETS", store=store))
+    with connect(store, read_only=True) as connection:
+        assert connection.execute("SELECT dataset FROM runs").fetchall() == [("pets",)]
+
+
 def test_hostile_names_of_files_and_folders_are_paths_like_any_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
