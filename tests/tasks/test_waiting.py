@@ -43,16 +43,16 @@ def test_a_writer_gets_its_turn_though_readers_never_leave_the_store_alone(path:
         until = time.monotonic() + 20
         while time.monotonic() < until:
             with store.connect(path, read_only=True):
-                time.sleep(0.05)
+                time.sleep(0.2)
     """
-    readers = [another_process(reader, str(path)) for _ in range(3)]
+    readers = [another_process(reader, str(path)) for _ in range(4)]
     try:
         for one in readers:
             assert one.stdout is not None
             one.stdout.readline()
         time.sleep(0.5)
         start = time.monotonic()
-        for _ in range(5):
+        for _ in range(3):
             with store.transaction(path) as connection:
                 connection.execute("INSERT INTO rounds VALUES ('run', 1, 2, 0.5, true, '{}')")
         assert time.monotonic() - start < 10
