@@ -3,9 +3,14 @@
 import socket
 import threading
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from culpa.tasks.errors import BadInput
+
+if TYPE_CHECKING:
+    import uvicorn
 
 __all__ = ["serve"]
 
@@ -42,11 +47,10 @@ def serve(
             desk.close()
 
 
-def _run(server: "object", listening: socket.socket) -> None:
-    try:
-        server.run(sockets=[listening])  # type: ignore[attr-defined]
-    except KeyboardInterrupt:
-        print("the page is closed; every decision is in the store")
+def _run(server: "uvicorn.Server", listening: socket.socket) -> None:
+    with suppress(KeyboardInterrupt):  # the server raises it again when it has ended everything
+        server.run(sockets=[listening])
+    print("the page is closed; every decision is in the store", flush=True)
 
 
 def _listening(port: int) -> socket.socket:
