@@ -26,32 +26,59 @@ from culpa.influence.linear.products import (
     with_constant,
 )
 
-__all__ = ["ExactCurvature", "curvature_sum", "fit_exact", "hessian", "invert"]
+__all__ = ["ExactCurvature", "curvature_sum", "fit_exact", "hessian", "invert", "solver", "solver_of"]
 
 Curving = Callable[[Array, Array], Array]  # scores and columns of a block -> a packed matrix per row, (rows, pairs)
+Solve = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # with a Hessian of the summed loss, (parameters,)
 
 SMALL = 2_000  # parameters
 
 
-def curvature_sum(problem: Problem, weights: NDArray[np.float64], of: Curving) -> NDArray[np.float64]:
-    """Sum over rows of A_i (x) x_i x_i' for packed A_i, by `of`: (outputs width, outputs width)."""
+def curvature_sum(
+    problem: Problem, weights: NDArray[np.float64], of: Curving, *, dtype: Any = None
+) -> NDArray[np.float64]:
+    """Sum over rows of A_i (x) x_i x_i' for packed A_i, by `of`: (outputs width, outputs width).
+
+    Products are computed in the precision of the features, or in `dtype`; sums in float64.
+    """
     outputs, width = weights.shape
-    sums = OuterSums(width, outputs * (outputs + 1) // 2, problem.features.dtype)
+    dtype = dtype or problem.features.dtype
+    sums = OuterSums(width, outputs * (outputs + 1) // 2, dtype)
     for rows in blocks(len(problem), packed_width(width)):
-        features = problem.features[rows]
+        features = problem.features[rows].astype(dtype, copy=False)
         columns = with_constant(features)
         sums.add(columns, of(predict(features, weights), columns))
     return block_matrix(sums.total(), outputs)
 
 
-def hessian(problem: Problem, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def hessian(problem: Problem, weights: NDArray[np.float64], *, dtype: Any = None) -> NDArray[np.float64]:
     """Hessian of the summed loss plus rows * penalty, at these weights: (outputs width, outputs width)."""
-    whole = curvature_sum(problem, weights, lambda scores, _: problem.head.curvatures(scores))
+    whole = curvature_sum(problem, weights, lambda scores, _: problem.head.curvatures(scores), dtype=dtype)
     whole[np.diag_indices_from(whole)] += len(problem) * np.tile(problem.penalty, len(weights))
     return whole
 
 
-def solver(whole: NDArray[np.float64]) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+def solver_of(problem: Problem, weights: NDArray[np.float64]) -> Solve:
+    """`solver` of the Hessian at these weights; in double precision where single does not see the penalty.
+
+    Of a million rows, what float32 rounds off is more than a weak penalty, which alone holds up some directions: above
+    all what the weights of all classes share, which moves no score. At the optimum that is nought, and stays so here.
+    """
+    try:
+        solve = solver(hessian(problem, weights))
+    except ValueError:
+        solve = solver(hessian(problem, weights, dtype=np.float64))
+    if len(weights) == 1 or problem.features.dtype == np.float64:
+        return solve
+
+    def apart(right: NDArray[np.float64]) -> NDArray[np.float64]:
+        found = solve(right).reshape(len(weights), -1)
+        return np.asarray(found - found.mean(axis=0)).ravel()
+
+    return apart
+
+
+def solver(whole: NDArray[np.float64]) -> Solve:
     """A function that solves with this Hessian, by its Cholesky factor; errors as of `invert`."""
     try:
         factor = cho_factor(whole, lower=True, overwrite_a=True)
@@ -119,4 +146,8 @@ class ExactCurvature:
 
 def fit_exact(problem: Problem, weights: NDArray[np.float64]) -> ExactCurvature:
     """The exact curvature of the summed loss at these weights."""
-    return ExactCurvature(invert(hessian(problem, weights)), problem.head.outputs)
+    try:
+        inverse = invert(hessian(problem, weights))
+    except ValueError:  # as in `solver_of`
+        inverse = invert(hessian(problem, weights, dtype=np.float64))
+    return ExactCurvature(inverse, problem.head.outputs)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from culpa.influence.linear.exact import hessian, solver
+from culpa.influence.linear.exact import solver_of
 from culpa.influence.linear.problem import Problem
 
 __all__ = ["fit_weights"]
@@ -52,7 +52,7 @@ def fit_weights(
     if len(problem) >= SAMPLE_OF * LEAST_SAMPLE:
         sample = problem.every(SAMPLE_OF)
         weights = fit_weights(sample, weights)
-        share, solve = len(sample) / len(problem), solver(hessian(sample, weights))
+        share, solve = len(sample) / len(problem), solver_of(sample, weights)
         return _newton(problem, weights, lambda right: share * solve(right))
     return _newton(problem, weights, None)
 
@@ -72,7 +72,7 @@ def _newton(problem: Problem, weights: Weights, solve: Solve | None) -> Weights:
             break
         fresh = solve is None
         if solve is None:
-            solve = solver(hessian(problem, weights))
+            solve = solver_of(problem, weights)
         step = len(problem) * solve(gradient.ravel()).reshape(weights.shape)
         moved = _descend(problem, weights, step, loss, enough * size)
         if moved is None and fresh:

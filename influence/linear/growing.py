@@ -209,7 +209,7 @@ def _begin_fold(rows: Rows, fitted: FittedLinear, mine: Mask, voting: Mask) -> F
 
 
 def _optimum_of(problem: Problem, weights: Weights) -> Optimum:
-    return Optimum(weights, hessian(problem, weights), len(problem))
+    return Optimum(weights, hessian(problem, weights, dtype=np.float64), len(problem))
 
 
 def _gradient(problem: Problem, weights: Weights) -> Matrix:

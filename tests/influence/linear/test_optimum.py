@@ -7,8 +7,8 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from culpa.influence.linear import fit
-from culpa.influence.linear.exact import hessian
+from culpa.influence.linear import fit, fit_linear
+from culpa.influence.linear.exact import hessian, solver_of
 from culpa.influence.linear.heads import head_for
 from culpa.influence.linear.problem import Problem, penalties, predict
 from culpa.influence.rows import Rows
@@ -119,7 +119,7 @@ def test_many_rows_fitted_by_way_of_a_sample_reach_the_same_optimum(rows, monkey
     plain = fit.fit_weights(problem)
     made = []
     monkeypatch.setattr(fit, "LEAST_SAMPLE", 40)
-    monkeypatch.setattr(fit, "hessian", lambda part, weights: made.append(len(part)) or hessian(part, weights))
+    monkeypatch.setattr(fit, "solver_of", lambda part, weights: made.append(len(part)) or solver_of(part, weights))
     np.testing.assert_allclose(fit.fit_weights(problem), plain, rtol=0, atol=1e-6)
     assert min(made) == 40
     assert made.count(200) < made.count(40)
@@ -129,7 +129,7 @@ def test_large_models_reach_the_same_optimum_without_a_hessian(rows, monkeypatch
     problem = problem_of(rows)
     plain = fit.fit_weights(problem)
     monkeypatch.setattr(fit, "NEWTON_PARAMETERS", 0)
-    monkeypatch.delattr(fit, "hessian")
+    monkeypatch.delattr(fit, "solver_of")
     found = fit.fit_weights(problem)
     np.testing.assert_allclose(found, plain, rtol=0, atol=1e-5)
     assert np.abs(problem.objective(found)[1]).max() < 1e-6
@@ -153,3 +153,15 @@ def test_separable_classes_have_an_optimum_too():
     apart = replace(problem_of(rows, 1e-8), features=50 * rows.features)
     _, gradient = apart.objective(fit.fit_weights(apart))
     assert np.abs(gradient).max() < 1e-9
+
+
+def test_many_rows_under_a_penalty_below_what_single_precision_rounds_off_still_have_an_optimum():
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(400_000, 2)).astype(np.float32)
+    labels = (features[:, 0] > 0).astype(np.int64)
+    flipped = generator.random(len(labels)) < 0.02
+    labels[flipped] = 1 - labels[flipped]
+    fitted = fit_linear(Rows(features, labels, 2, np.arange(len(labels))), l2=1e-4 / len(labels))
+    assert np.abs(fitted.weights.sum(axis=0)).max() < 1e-6
+    assert fitted.weights[1, 0] - fitted.weights[0, 0] == pytest.approx(6.1, abs=0.2)
+    assert (fitted.scores().self_influence >= 0).all()

@@ -118,5 +118,5 @@ def test_rows_that_are_told_apart_without_doubt_get_a_penalty_too():
     labels = generator.integers(0, 5, 200)
     features = (100 * np.eye(10)[labels] + 1e-3 * generator.standard_normal((200, 10))).astype(np.float32)
     fitted = fit_linear(Rows(features, labels, 5, np.arange(200)))
-    assert np.isinf([loss for _, loss in fitted.strength.tried]).any()  # the weak end, where the Hessian vanishes
+    assert np.isfinite(fitted.weights).all()  # though single precision sees no Hessian at the weak end
     assert np.isfinite(fitted.scores().without).all()
