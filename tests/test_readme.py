@@ -41,6 +41,10 @@ def at_work(folder: Path) -> Path:
     trusted = blobs(rows=60, wrong=0, seed=1)[0].rename(columns={"kind": "label"})
     trusted.assign(id="trusted_" + trusted["id"]).to_parquet("trusted.parquet", index=False)
     trusted.head(30).assign(id=lambda t: "night_" + t["id"]).to_parquet("night.parquet", index=False)
+    later = blobs(rows=60, wrong=6, seed=2)[0].rename(columns={"kind": "label"})
+    later.assign(id="later_" + later["id"]).to_parquet("new.parquet", index=False)
+    Path("incoming").mkdir()
+    later.assign(id="monday_" + later["id"]).to_parquet("incoming/monday.parquet", index=False)
     Path("models.py").write_text(next(block for block in blocks("python") if block.startswith("# models.py")))
     Path("decisions.csv").write_text("row_id,decision\nr000,keep\n")
     return folder
@@ -51,7 +55,7 @@ def test_every_command_runs(at_work: Path) -> None:
     assert len(commands) >= 8
     for command in commands:
         words = shlex.split(filled(command))[1:]
-        plain = ["--plain"] if words[0] in ("clean", "flag", "publish") and "--plain" not in words else []
+        plain = ["--plain"] if words[0] in ("clean", "flag", "publish", "watch") and "--plain" not in words else []
         assert answer([*words, *plain]) == 0, command
 
 
