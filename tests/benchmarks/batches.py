@@ -67,17 +67,7 @@ def cut(folder: Path, rows: int, each: int) -> list[str]:
 
 def flag(folder: Path, name: str, store: str, *more: str) -> dict[str, Any]:
     """Run the command in a process of its own."""
-    words = [
-        str(folder / f"{name}.parquet"),
-        "--label",
-        "label",
-        "--key",
-        "id",
-        "--proxy",
-        "linear",
-        "--plain",
-        "--json",
-    ]
+    words = [str(folder / f"{name}.parquet"), "--label", "label", "--key", "id", "--proxy", "linear"]
     without = ["--plain", "--json", "--no-calibrate", "--no-faithfulness", "--no-report"]
     command = [sys.executable, "-m", "culpa.flows.command", "flag", *words, *without, *more]
     finished = run([*command, "--store", str(folder / f"{store}.duckdb")])
