@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from culpa.influence.drift import Compared, Drift, find_drifts
 from culpa.tasks.runs import Run
 from culpa.tasks.sql import filled, literal, quoted, statement
-from culpa.tasks.views import view_names
+from culpa.tasks.views import stored_columns
 
 if TYPE_CHECKING:
     from culpa.tasks.train import Prepared
@@ -52,7 +52,7 @@ def copy_sources(connection: duckdb.DuckDBPyConnection, run: Run, folder: Path, 
     if column is None:
         value = literal(source_of(run.source))
     else:
-        stored = dict(zip(run.schema.names, view_names(list(run.schema.names)), strict=True))
+        stored = dict(zip(run.schema.names, stored_columns(connection, run.data_table), strict=True))
         value = f"coalesce(CAST(data.{quoted(stored[column])} AS VARCHAR), '')"
     query = f"""SELECT f.row_id, {value} AS source FROM fresh f JOIN {quoted(run.data_table)} data
                 ON data.__row_id = f.row_id AND data.__row_hash = f.row_hash"""

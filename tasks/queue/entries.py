@@ -105,7 +105,8 @@ def read_queue(connection: duckdb.DuckDBPyConnection, dataset: str, source_colum
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     found = connection.execute("SELECT run_id FROM current_runs WHERE dataset = ? ORDER BY turn", [dataset]).fetchall()
     runs = {run_id: find_run(connection, run_id) for (run_id,) in found}
-    if source_column is not None and not any(source_column in run.schema.names for run in runs.values()):
+    kept = [run for run in runs.values() if run.keeps_data]
+    if source_column is not None and kept and not any(source_column in run.schema.names for run in kept):
         known = runs[next(iter(runs))].schema.names
         raise BadInput(f"the data set {dataset!r} has no column {source_column!r}{nearest(source_column, known)}")
     return Queue(dataset, runs, columns, _sources(connection, runs, columns, source_column))
@@ -134,7 +135,7 @@ def _sources(
         return sources
     place = {row: number for number, row in enumerate(columns["row_id"])}
     for run in runs.values():
-        if source_column in run.schema.names:
+        if run.keeps_data and source_column in run.schema.names:
             found = connection.execute(
                 f"""SELECT r.row_id, CAST(data.{quoted(source_column)} AS VARCHAR)
                     FROM rows r JOIN {quoted(run.data_table)} data

@@ -240,10 +240,10 @@ def test_the_report_says_that_a_run_is_a_batch_and_what_drifted(pets):
 
 def test_a_column_can_say_which_source_a_row_is_from(tmp_path, monkeypatch):
     monkeypatch.setattr(sides, "LEAST_BESIDE", 100)
-    pets = Pets(tmp_path, ignore=("site",), source_column="site")
-    pets.clean(pets.first.assign(site="north"), "first", flag)
+    pets = Pets(tmp_path, ignore=("tag",), source_column="tag")  # a name of our own
+    pets.clean(pets.first.assign(tag="north"), "first", flag)
     good, bad = table(100, first=600, seed=1)[0], table(100, first=700, seed=2, confuse=0.5)[0]
-    pets.clean(pd.concat([good.assign(site="north"), bad.assign(site="south")]), "both", flag)
+    pets.clean(pd.concat([good.assign(tag="north"), bad.assign(tag="south")]), "both", flag)
     assert {one["source"] for one in pets.asked("SELECT source FROM drifts WHERE what = 'dog -> cat'")} == {"south"}
 
 
