@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from culpa.tasks.train import Prepared
 
 MOST_OTHERS = 5  # other rows, or words, named for each row and kind
-WORD = "blamed_word"
+WORD, CELL = "blamed_word", "blamed_cell"
 SCHEMA = pa.schema(
     [
         ("row_id", pa.string()),
@@ -35,6 +35,7 @@ def find_evidence_of(folder: Path, row_ids: Sequence[str]) -> pa.Table:
     if not row_ids:
         return SCHEMA.empty_table()
     from culpa.influence.assess import find_evidence  # the proxies' libraries, only for runs that need them
+    from culpa.tasks.prepare import columns_of_features
     from culpa.tasks.train import load_prepared
 
     prepared = load_prepared(folder)
@@ -42,11 +43,12 @@ def find_evidence_of(folder: Path, row_ids: Sequence[str]) -> pa.Table:
     index = np.array([place[row_id] for row_id in row_ids if row_id in place], dtype=np.int64)  # others are carried on
     if not len(index):
         return SCHEMA.empty_table()
-    found = find_evidence(prepared.trained, prepared.rows, index, reference=prepared.reference, most=MOST_OTHERS)
-    return _table(found, prepared)
+    names, columns = columns_of_features(folder)
+    asked: dict[str, Any] = {"reference": prepared.reference, "columns": columns, "most": MOST_OTHERS}
+    return _table(find_evidence(prepared.trained, prepared.rows, index, **asked), prepared, names)
 
 
-def _table(found: Sequence["Evidence"], prepared: "Prepared") -> pa.Table:
+def _table(found: Sequence["Evidence"], prepared: "Prepared", columns: Sequence[str]) -> pa.Table:
     trusted = [prepared.reference is not None and one.kind.endswith("_reference") for one in found]
     lines = {
         "row_id": [str(prepared.row_ids[one.row]) for one in found],
@@ -55,17 +57,20 @@ def _table(found: Sequence["Evidence"], prepared: "Prepared") -> pa.Table:
         "other_row_id": [_name(prepared, one, known) for one, known in zip(found, trusted, strict=True)],
         "other_is_reference": trusted,
         "value": [float(one.value) for one in found],
-        "word": [_word(prepared, one) for one in found],
+        "word": [_word(prepared, one, columns) for one in found],
     }
     return pa.table(lines, schema=SCHEMA)
 
 
-def _word(prepared: "Prepared", one: "Evidence") -> str | None:
+def _word(prepared: "Prepared", one: "Evidence", columns: Sequence[str]) -> str | None:
+    """A word of the row's texts, or the name of a column."""
+    if one.kind == CELL:
+        return columns[one.other]
     return prepared.words[one.other] if one.kind == WORD else None
 
 
 def _name(prepared: "Prepared", one: "Evidence", trusted: bool) -> str | None:
-    if one.kind == WORD:
+    if one.kind in (WORD, CELL):
         return None
     names: NDArray[Any] | None = prepared.reference_ids if trusted else prepared.row_ids
     assert names is not None

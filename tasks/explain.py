@@ -116,6 +116,8 @@ def _suggestion(scores: dict[str, Any]) -> str:
 
 def _evidence_line(one: dict[str, Any]) -> str:
     verb = one["kind"].replace("_", " ")
+    if one["kind"] == "blamed_cell":
+        return f"{verb}: {one['word']} (speaks for the suggested label by {_number(one['value'])} nats)"
     if one["word"] is not None:
         return f"{verb}: {one['word']} (influence {_number(one['value'])})"
     which = "reference row" if one["other_is_reference"] else "row"

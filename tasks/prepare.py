@@ -29,6 +29,7 @@ from culpa.tasks.sql import filled, literal, quoted
 FIT_ROWS = 200_000  # the features' scales and vocabularies are learnt from so many rows
 TEXTS = ("categorical", "text")
 VOCABULARY = "words.json"
+COLUMNS = "columns.json"
 FEATURE = re.compile(r"^f\d+$")  # the name of a column that becomes features
 ROWS = ""  # the name of the side that is to be cleaned
 
@@ -121,6 +122,19 @@ def write_features(part: Part, plan: Features, roles: dict[str, Role], chunk_row
     known = [name for name in pq.read_schema(part.columns).names if not FEATURE.match(name)]
     pq.write_table(pq.read_table(part.columns, columns=known), part.names)
     part.columns.unlink()
+
+
+def note_columns(folder: Path, plan: Features) -> None:
+    """Note which column each feature is made of."""
+    names = list(plan.parts)
+    made_of = [place for place, part in enumerate(plan.parts.values()) for _ in part.names]
+    (folder / COLUMNS).write_text(json.dumps({"names": names, "made_of": made_of}), encoding="utf-8")
+
+
+def columns_of_features(folder: Path) -> tuple[list[str], NDArray[np.int64]]:
+    """Names of columns, and the place among them of the one that each feature is made of, (features,)."""
+    found = json.loads((folder / COLUMNS).read_text(encoding="utf-8"))
+    return found["names"], np.array(found["made_of"], np.int64)
 
 
 def read_rows(part: Part, classes: tuple[str, ...]) -> tuple[Rows, NDArray[Any]]:

@@ -143,6 +143,7 @@ def prepare_in(folder: Path, run_id: str, settings: Settings, *, scoring: bool =
     if settings.proxy == "text" or is_brought(settings.proxy) or settings.judge is not None:
         tokens.write_tokens(sides, roles, settings.chunk_rows, needed=settings.proxy == "text")
     plan = batch_plan(folder, roles, settings) if grows else prepare.fit(sides[0], roles, settings.seed)
+    prepare.note_columns(folder, plan)
     for side in [*sides, *(more_sides(folder) if run.onto else [])]:
         prepare.write_features(side, plan, roles, settings.chunk_rows)
     known = {

@@ -125,6 +125,12 @@ class FittedLinear:
             "solved_in": "rows" if self.axes is not None else "features",
         }
 
+    @property
+    def feature_weights(self) -> NDArray[np.float64]:
+        """The weights of the features as they came, (outputs, features), the intercept left out."""
+        plain = self.weights[:, :-1]
+        return np.asarray(plain if self.axes is None else plain @ self.axes.T, np.float64)
+
     def predict(self, rows: Rows) -> Array:
         """Probabilities of other rows, (rows, classes), or predictions, (rows, 1)."""
         return self._outcomes(predict(self._problem(rows).features, self.weights))

@@ -51,12 +51,13 @@ def own_columns(
 
 
 def cells_of(
-    values: Mapping[str, Any], run: Run, roles: Mapping[str, str], words: Collection[str]
+    values: Mapping[str, Any], run: Run, roles: Mapping[str, str], words: Collection[str], blamed: Collection[str]
 ) -> tuple[tuple[Cell, ...], int]:
     """The cells, texts first, and how many were left out; words to blame are marked in texts, blamed columns too."""
     shown = [name for name in values if name not in (run.label, run.key_column)]
-    shown.sort(key=lambda name: (name not in words, roles.get(name) != "text"))
-    cells = tuple(_cell(name, values[name], roles.get(name, "text"), words) for name in shown[:MOST_CELLS])
+    shown.sort(key=lambda name: (name not in blamed, roles.get(name) != "text"))
+    marks = {name: words if roles.get(name, "text") == "text" else () for name in shown}
+    cells = tuple(_cell(name, values[name], marks[name], name in blamed) for name in shown[:MOST_CELLS])
     return cells, max(0, len(shown) - MOST_CELLS)
 
 
@@ -73,12 +74,12 @@ def brief_cells(values: Mapping[str, Any], run: Run, roles: Mapping[str, str]) -
     return tuple((name, _shortened(_text(values[name]), BRIEF)) for name in shown[:MOST_BRIEF])
 
 
-def _cell(name: str, value: Any, role: str, words: Collection[str]) -> Cell:
+def _cell(name: str, value: Any, words: Collection[str], blamed: bool) -> Cell:
     if value is None:
-        return Cell(name, Markup("<i>missing</i>"), None, name in words)
-    text, marks = _shortened(_text(value), LONGEST), list(words) if role == "text" else []
+        return Cell(name, Markup("<i>missing</i>"), None, blamed)
+    text, marks = _shortened(_text(value), LONGEST), list(words)
     beginning = marked(text[:LONG], marks) if len(text) > LONG else None
-    return Cell(name, marked(text, marks), beginning, name in words)
+    return Cell(name, marked(text, marks), beginning, blamed)
 
 
 def _text(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from culpa.tasks.evidence import WORD
+from culpa.tasks.evidence import CELL, WORD
 from culpa.tasks.queue.cells import Cell, brief_cells, cells_of, images_of, own_columns
 from culpa.tasks.queue.likeness import Likeness
 from culpa.tasks.runs import Run, records
@@ -72,7 +72,8 @@ def read_rows(
     for said in judged:
         row, lines = said["row_id"], evidence.get(said["row_id"], [])
         words = tuple(one["word"] for one in lines if one["kind"] == WORD)
-        shown, left_out = cells_of(own.get(row, {}), run, roles, words)
+        blamed = tuple(one["word"] for one in lines if one["kind"] == CELL)
+        shown, left_out = cells_of(own.get(row, {}), run, roles, words, blamed)
         images = images_of(own.get(row, {}), run)
         pictured = {name for name, _ in images}
         views[row] = RowView(
@@ -81,7 +82,7 @@ def read_rows(
             cells=tuple(cell for cell in shown if cell.name not in pictured),
             cells_left_out=left_out,
             images=images,
-            words=words,
+            words=(*words, *blamed),
             others=_named(lines, own, trusted, run, roles) | _near(said, own.get(row), run, roles, likeness, lines),
             decisions=decisions.get(row, []),
             keeps_data=row in own,

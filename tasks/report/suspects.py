@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 from markupsafe import Markup
 
-from culpa.tasks.evidence import WORD
+from culpa.tasks.evidence import CELL, WORD
 from culpa.tasks.report.images import Pictures
 from culpa.tasks.report.marked import marked
 from culpa.tasks.runs import Run, records
@@ -26,6 +26,7 @@ EVIDENCE = {
     "harms_reference": "Harms most (influence)",
     "helps_reference": "Helps most (influence)",
     WORD: "Words to blame (influence)",
+    CELL: "Cells that speak for the suggested label (nats)",
 }
 
 

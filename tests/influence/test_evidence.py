@@ -86,3 +86,23 @@ def test_numbers_have_evidence_too():
     trained = train_proxies(rows, proxy="linear", seed=0, rounds=0)
     found = find_evidence(trained, rows, np.array([3]), reference=measured(40, seed=1))
     assert {one.kind for one in found} >= {"harms_reference", "helps_reference"}
+
+
+def test_cells_to_blame_add_up_to_the_odds_of_the_suggested_label_against_the_given_one(planted):
+    rows, reference, trained = planted
+    columns = np.arange(rows.features.shape[1]) // 2  # two features to a column
+    index = np.arange(5)
+    found = find_evidence(trained, rows, index, reference=reference, columns=columns, most=1_000)
+    fitted = trained.fitted["linear"]
+    odds = np.log(fitted.predict(rows))
+    turned = fitted.weights[trained.view.suggested[index]] - fitted.weights[rows.labels[index]]
+    pulls = rows.features[index] * turned[:, :-1]
+    for row in index:
+        own = of_kind(found, "blamed_cell", row)
+        by_column = np.bincount(columns, weights=pulls[row])
+        assert {one.other: pytest.approx(one.value) for one in own} == {
+            place: value for place, value in enumerate(by_column) if value > 0
+        }
+        assert [one.value for one in own] == sorted((one.value for one in own), reverse=True)
+        whole = odds[row, trained.view.suggested[row]] - odds[row, rows.labels[row]]
+        assert by_column.sum() + turned[row, -1] == pytest.approx(whole, abs=1e-4)

@@ -52,8 +52,12 @@ def test_evidence_names_rows_that_exist_and_ranks_them(folder: Path, trusted: bo
     _, _, work = scored(folder, trusted=trusted)
     found = find_evidence_of(work, ["r0", "r1"]).to_pylist()
     assert {one["row_id"] for one in found} == {"r0", "r1"}
-    assert {one["kind"] for one in found} <= {"harms_reference", "helps_reference", "outvoted_by"}
-    for one in found:
+    of_rows = [one for one in found if one["kind"] in ("harms_reference", "helps_reference", "outvoted_by")]
+    cells = [one for one in found if one["kind"] == "blamed_cell"]
+    assert len(of_rows) + len(cells) == len(found)
+    assert {one["word"] for one in cells} <= {"x", "y"}
+    assert {one["row_id"] for one in cells} == {"r0", "r1"}
+    for one in of_rows:
         of_reference = trusted and one["kind"] != "outvoted_by"
         assert one["other_is_reference"] == of_reference
         assert one["other_row_id"].startswith("t" if of_reference else "r")
