@@ -207,7 +207,9 @@ WITH described (relation, "column", comment) AS (VALUES
     ('arrivals', 'error', 'why it cannot be taken in; NULL: nothing wrong'),
     ('carried', 'from_run', 'the run whose scores they carry on'),
     ('current_decisions', 'state', 'valid: applied; deferred: the rule stands; stale: the content has changed since, not applied; invalid: the '
-                                   'new label cannot be, a publish refuses; gone: in no current run; unknown row: in none at all'),
+                                   'new label cannot be, a publish refuses; gone: in no current run; unknown row: in none at all; '
+                                   'ambiguous: several data sets hold a row of this name, and none was named'),
+    ('grounded_decisions', 'ambiguous', 'several data sets hold a row of this name, and none was named'),
     ('current_decisions', 'stale', 'the row''s content has changed since'),
     ('current_decisions', 'run_id', 'the current run that holds the row; NULL: none does'),
     ('verdicts', 'rule_reason', 'what the rule says'),

@@ -12,4 +12,4 @@ def needed(module: str, extra: str, what: str) -> Any:
         return import_module(module)
     except ImportError as error:
         missing = error.name or module
-        raise BadInput(f"{what} needs the package {missing}: pip install 'culpa[{extra}]'") from error
+        raise BadInput(f"{what} needs the package {missing}: install culpa with its extra [{extra}]") from error

@@ -227,12 +227,6 @@ class Options(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _batches_keep_data(self) -> Self:
-        if self.onto is not None and not self.keep_data:
-            raise ValueError("a batch is judged beside the rows of its data set, so --onto needs their data: keep them")
-        return self
-
-    @model_validator(mode="after")
     def _one_role_a_column(self) -> Self:
         roles = {"label": (self.label,), "key": (self.key,) if self.key else (), "ignore": self.ignore}
         roles |= {role: getattr(self, role) for role in ("numeric", "categorical", "text", "timestamp")}

@@ -48,7 +48,8 @@ CREATE OR REPLACE VIEW grounded_decisions AS
 WITH seen AS (
     SELECT d.decision_id,
            arg_max({'dataset': u.dataset, 'row_hash': r.row_hash},
-                   CASE WHEN u.flagged_at <= d.reviewed_at THEN epoch_us(u.flagged_at) ELSE -epoch_us(u.flagged_at) END) AS found
+                   CASE WHEN u.flagged_at <= d.reviewed_at THEN epoch_us(u.flagged_at) ELSE -epoch_us(u.flagged_at) END) AS found,
+           coalesce(nullif(count(DISTINCT u.dataset) FILTER (u.flagged_at <= d.reviewed_at), 0), count(DISTINCT u.dataset)) AS datasets
     FROM decisions d
     JOIN rows r ON r.row_id = d.row_id
     JOIN runs u ON u.run_id = r.run_id AND u.flagged_at IS NOT NULL AND u.dataset = coalesce(d.dataset, u.dataset)
@@ -56,15 +57,16 @@ WITH seen AS (
     GROUP BY d.decision_id
 )
 SELECT d.decision_id, d.row_id,
-       coalesce(d.row_hash, s.found.row_hash) AS row_hash,
-       coalesce(d.dataset, s.found.dataset) AS dataset,
-       d.decision, d.new_label, d.reviewed_by, d.reviewed_at, d.note
+       coalesce(d.row_hash, CASE WHEN d.dataset IS NOT NULL OR s.datasets = 1 THEN s.found.row_hash END) AS row_hash,
+       coalesce(d.dataset, CASE WHEN s.datasets = 1 THEN s.found.dataset END) AS dataset,
+       d.decision, d.new_label, d.reviewed_by, d.reviewed_at, d.note,
+       d.dataset IS NULL AND coalesce(s.datasets > 1, false) AS ambiguous
 FROM decisions d LEFT JOIN seen s USING (decision_id);
 
 -- The last decision on each row: on its present content if there is one, else the last on an earlier content, which is stale.
 -- state: valid = applied; deferred = somebody waits, and the rule stands; stale = the content has changed since, not applied;
 -- invalid = its new label is no class (no number), a publish refuses until a later decision mends it; gone = the row is in
--- no current run; unknown row = in none at all.
+-- no current run; unknown row = in none at all; ambiguous = several data sets hold a row of this name and none was named.
 CREATE OR REPLACE VIEW current_decisions AS
 WITH decided_rows AS (                          -- as in current_rows, narrowed down first to what anybody has decided on
     SELECT u.dataset, u.task, u.classes, r.run_id, r.row_id, r.row_hash, r.given_label
@@ -73,7 +75,8 @@ WITH decided_rows AS (                          -- as in current_rows, narrowed 
     QUALIFY row_number() OVER (PARTITION BY u.dataset, r.row_id ORDER BY u.turn DESC) = 1
 )
 SELECT d.dataset, d.row_id, d.decision, d.new_label,
-       CASE WHEN d.dataset IS NULL THEN 'unknown row'
+       CASE WHEN d.ambiguous THEN 'ambiguous'
+            WHEN d.dataset IS NULL THEN 'unknown row'
             WHEN r.row_id IS NULL THEN 'gone'
             WHEN r.row_hash <> d.row_hash THEN 'stale'
             WHEN d.decision = 'defer' THEN 'deferred'

@@ -121,6 +121,20 @@ def test_a_decision_in_plain_sql_is_about_the_row_as_it_stood_then(folder: Path)
     assert states(new) == [("r4", "keep", "valid", False)]
 
 
+def test_a_decision_in_plain_sql_on_a_name_of_several_data_sets_is_shown_and_applied_to_none(folder: Path) -> None:
+    run = pets(folder)
+    plain_sql(run, "INSERT INTO decisions (row_id, decision, reviewed_by) VALUES ('r3', 'keep', 'ann')")
+    other = small_run(folder, PETS, {}, dataset="farm", run_id="bbbbbbbbbbbb", at="2100-01-01 00:00:00")
+    other.tag()
+    early = (
+        "INSERT INTO decisions (row_id, decision, reviewed_by, reviewed_at) VALUES ('r4', 'keep', 'ann', '2200-01-01')"
+    )
+    plain_sql(run, early)
+    assert sorted(states(run)) == [("r3", "keep", "valid", False), ("r4", "keep", "ambiguous", False)]
+    plain_sql(run, early.replace("row_id, decision,", "dataset, row_id, decision,").replace("('r4'", "('farm', 'r4'"))
+    assert ("r4", "keep", "valid", False) in states(run)
+
+
 def test_a_decision_in_plain_sql_on_no_known_row_is_shown_and_harmless(folder: Path) -> None:
     run = pets(folder)
     plain_sql(run, "INSERT INTO decisions (row_id, decision, reviewed_by) VALUES ('r99', 'drop', 'ann')")
