@@ -81,16 +81,19 @@ class Desk:
     @property
     def stamp(self) -> str:
         """Another text whenever the queue or its decisions have changed."""
-        return f"{self._now.flagged_at}-{self._now.since}-{int(self._now.standings.last_id.sum())}"
+        now = self._now
+        return f"{now.flagged_at}-{now.since}-{int(now.standings.last_id.sum())}"
 
     def progress(self) -> Progress:
         """How far the reviewers are."""
         self.refresh()
-        return measure(self._now.queue, self._now.standings)
+        now = self._now
+        return measure(now.queue, now.standings)
 
     def last_id(self, row_id: str) -> int:
         """The number of the last decision on a row; 0: none."""
-        return int(self._now.standings.last_id[self._entry(row_id)])
+        now = self._now
+        return int(now.standings.last_id[self._entry(now, row_id)])
 
     def refresh(self) -> None:
         """Take in what others did, unless that was done a moment ago, or the store is busy now."""
@@ -112,29 +115,31 @@ class Desk:
     def row(self, row_id: str, wanted: Filter) -> Shown:
         """A row by its name, as it is now. Errors: Gone."""
         self.refresh()
-        return self._shown(self._entry(row_id), self._places(wanted))
+        now = self._now  # one and the same from here on: another thread may put a new queue in its place
+        return self._shown(now, self._entry(now, row_id), _places(now, wanted))
 
     def step(self, wanted: Filter, row_id: str | None, step: int) -> Shown | None:
         """The next row that passes the filter after `row_id` (step 1), the one before it (-1), or the first (no row).
 
         None where there is no such row. What others did is taken in behind the person's back, to keep nobody waiting.
         """
-        places = self._places(wanted)
-        entry = self._now.queue.place.get(row_id, -1) if row_id is not None else -1
+        now = self._now
+        places = _places(now, wanted)
+        entry = now.queue.place.get(row_id, -1) if row_id is not None else -1
         if step > 0:
             at = int(np.searchsorted(places, entry, side="right"))
         else:
             at = int(np.searchsorted(places, entry, side="left")) - 1
         if not 0 <= at < len(places):
             return None
-        shown = self._shown(int(places[at]), places)
+        shown = self._shown(now, int(places[at]), places)
         nearby = places[at : at + AHEAD] if step > 0 else places[max(0, at - AHEAD) : at + 1][::-1]
-        self._ahead.submit(self._keep_ahead, [int(place) for place in nearby])
+        self._ahead.submit(self._keep_ahead, [str(name) for name in now.queue.row_ids[nearby]])
         return shown
 
     def history(self, row_id: str) -> list[dict[str, Any]]:
         """What became of a row, run by run. Read when asked for: its view cannot look at many rows at once."""
-        self._entry(row_id)
+        self._entry(self._now, row_id)
         with self._reading(WAIT_SECONDS) as connection:
             use_current_views(connection)
             return records(connection, statement("queue/history"), {"dataset": self.dataset, "row_id": row_id})
@@ -146,7 +151,7 @@ class Desk:
 
         Errors: Overtaken if it is another by now; Busy; BadInput.
         """
-        entry = self._entry(row_id)
+        self._entry(self._now, row_id)
         with self._lock:
             try:
                 done = decide(
@@ -156,8 +161,9 @@ class Desk:
             except Overtaken:
                 self._fresh_until = 0.0
                 raise
-            standings = self._now.standings  # until the next refresh, which sees what it means beside others'
-            standings.decided[entry], standings.last_id[entry] = decision != "defer", done.last_id
+            now = self._now  # may be another queue by now, in which the row stands elsewhere, or no more
+            if (entry := now.queue.place.get(row_id)) is not None:  # until a refresh sees what it means beside others'
+                now.standings.decided[entry], now.standings.last_id[entry] = decision != "defer", done.last_id
         return done
 
     def undo(self, row_id: str, decision_id: int, *, by: str, seen: Seen) -> Decided:
@@ -200,17 +206,14 @@ class Desk:
                 self.busy = str(error)
                 raise
 
-    def _entry(self, row_id: str) -> int:
+    def _entry(self, now: Loaded, row_id: str) -> int:
         try:
-            return self._now.queue.place[row_id]
+            return now.queue.place[row_id]
         except KeyError:
             raise Gone(f"row {row_id!r} is no longer in the queue of {self.dataset!r}") from None
 
-    def _places(self, wanted: Filter) -> NDArray[np.intp]:
-        return np.flatnonzero(self._now.queue.matching(wanted, self._now.standings))
-
-    def _shown(self, entry: int, places: NDArray[np.intp]) -> Shown:
-        view, now, at = self._view(entry), self._now, int(np.searchsorted(places, entry))
+    def _shown(self, now: Loaded, entry: int, places: NDArray[np.intp]) -> Shown:
+        view, at = self._view(now, entry), int(np.searchsorted(places, entry))
         return Shown(
             view=view,
             last_id=max((one["decision_id"] for one in view.decisions), default=0),
@@ -222,8 +225,7 @@ class Desk:
             matching=len(places),
         )
 
-    def _view(self, entry: int) -> RowView:
-        now = self._now
+    def _view(self, now: Loaded, entry: int) -> RowView:
         if now.known(entry) is None:
             self._read(now, [entry], WAIT_SECONDS)
         found = now.known(entry)
@@ -231,11 +233,12 @@ class Desk:
             raise Gone(f"row {now.queue.row_ids[entry]!r} has just changed; look at it again")
         return found
 
-    def _keep_ahead(self, entries: Sequence[int]) -> None:
+    def _keep_ahead(self, row_ids: Sequence[str]) -> None:
         """In the background: take in what others did, and read the next rows once only half of them are left."""
         try:
             self.refresh()
             now = self._now
+            entries = [now.queue.place[name] for name in row_ids if name in now.queue.place]
             missing = [entry for entry in entries if now.known(entry) is None]
             if len(missing) > len(entries) // 2:
                 self._read(now, missing, 0.0)
@@ -256,3 +259,7 @@ class Desk:
                         last = max((one["decision_id"] for one in view.decisions), default=0)
                         now.standings.last_id[entry] = last  # may be newer than what was taken in so far
                         now.shelf.put(name, last, view)
+
+
+def _places(now: Loaded, wanted: Filter) -> NDArray[np.intp]:
+    return np.flatnonzero(now.queue.matching(wanted, now.standings))

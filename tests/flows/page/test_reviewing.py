@@ -347,3 +347,39 @@ def test_hostile_names_are_decided_on_like_others(tmp_path):
         assert eve.decide(eve.row(IMAGE, 0), "relabel", "cat", note=LABEL).status_code == 200
         assert "<b>eve</b>" not in eve.row(IMAGE, 0)["html"]
     assert said(run) == [(IMAGE, "relabel", "cat", eve.by)]
+
+
+def flag_another_run(folder):
+    """A full run of the pets after the first, of whose rows r7 alone is flagged."""
+    small_run(folder, PETS, {"r7": HARMFUL}, run_id="c" * 12, at="2026-03-01").tag()
+
+
+def test_a_decision_counts_for_its_row_although_another_thread_has_put_a_new_queue_in_place(tmp_path, monkeypatch):
+    run = pets(tmp_path)
+    with served(run) as (desk, door, client):
+        ann = Visitor(client, door, "ann")
+
+        def decide_late(*asked, **more):
+            flag_another_run(tmp_path)
+            desk._now = desk._load()
+            return decide(*asked, **more)
+
+        monkeypatch.setattr(desks, "decide", decide_late)
+        gone, stays = ann.row("r5", 0), ann.row("r7", 0)
+        assert ann.decide(stays, "drop").status_code == 200
+        assert desk._now.standings.decided[desk.queue.place["r7"]]
+        assert (desk.queue.place, ann.decide(gone, "keep").status_code) == ({"r7": 0}, 404)
+
+
+def test_a_row_is_shown_from_the_queue_that_it_was_found_in(tmp_path):
+    with served(pets(tmp_path)) as (desk, _, _):
+        read, entry = desk._read, desk.queue.place["r5"]
+
+        def read_late(*asked):
+            read(*asked)
+            flag_another_run(tmp_path)
+            desk._now = desk._load()
+
+        desk._read = read_late
+        assert entry > 0  # the new queue has no such place
+        assert desk.row("r5", Filter(state="all")).number == entry + 1
