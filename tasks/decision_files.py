@@ -46,7 +46,11 @@ def read_decisions(path: Path, by: str | None, *, exported: bool = False) -> pa.
         names = [name or "" for name in next(lines, [])]
         _check_names(path, names, exported)
         found = list(_chosen(lines, names))
-    except (OSError, UnicodeError, csv.Error, pa.ArrowException, ValueError, KeyError, EOFError) as error:
+    except UnicodeError as error:
+        raise BadInput(
+            f"cannot read decisions from {path}: it is not in UTF-8; in Excel, save it as CSV UTF-8 or as .xlsx"
+        ) from error
+    except (OSError, csv.Error, pa.ArrowException, ValueError, KeyError, EOFError) as error:
         raise BadInput(f"cannot read decisions from {path}: {error}") from error
     kept = [
         (number, line) for number, line in enumerate(found, 2) if not exported or line["decision"] or line["new_label"]

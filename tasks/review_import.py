@@ -8,7 +8,7 @@ in the review queue.
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ def import_review(store: Path, path: Path, *, by: str | None = None, dataset: st
         return Imported(0, 0, {})
     check_words(proposals, "line")
     _check_lines(proposals)
+    proposals = _in_utc(proposals)
     with transaction(Path(store)) as connection:
         use_current_views(connection, up_to="current_decisions")
         connection.register("proposals", proposals)
@@ -97,7 +98,7 @@ def _check_lines(proposals: pa.Table) -> None:
         lost = [name for name in ("row_id", "dataset", "row_hash") if one[name] is None]
         if lost:
             complaints.append(f"{place}: {', '.join(lost)} is empty; export again and copy the decisions over")
-        elif not _is_time(one["exported_at"]):
+        elif _moment(one["exported_at"]) is None:
             complaints.append(
                 f"{place}: exported_at is {one['exported_at']!r}, no time as `culpa review export` writes it"
             )
@@ -106,11 +107,20 @@ def _check_lines(proposals: pa.Table) -> None:
     refuse(complaints)
 
 
-def _is_time(text: str | None) -> bool:
+def _in_utc(proposals: pa.Table) -> pa.Table:
+    """The same, with exported_at as the store keeps times: UTC without an offset, which DuckDB's cast would ignore."""
+    place = proposals.schema.get_field_index("exported_at")
+    moments = [str(_moment(text)) for text in proposals["exported_at"].to_pylist()]
+    return proposals.set_column(place, proposals.schema.field(place), pa.array(moments, pa.string()))
+
+
+def _moment(text: str | None) -> datetime | None:
+    """The time that a text tells, in UTC, as which one without an offset counts; None if it tells none."""
     try:
-        return text is not None and datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        return False
+        told = datetime.fromisoformat(text or "")
+        return (told if told.tzinfo else told.replace(tzinfo=UTC)).astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _check_known(settled: list[tuple[Any, ...]]) -> None:

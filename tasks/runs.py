@@ -1,6 +1,7 @@
 """What has been done so far: the runs in a store, and reading it in SQL without the chance of changing it."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,8 @@ from culpa.tasks.errors import BadInput
 from culpa.tasks.sql import statement
 from culpa.tasks.store import connect
 
-READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+READING = {duckdb.StatementType.SELECT}
+UNANSWERED = {duckdb.StatementType.MULTI, duckdb.StatementType.PRAGMA, duckdb.StatementType.CALL}  # may only read
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,25 @@ def check_reads_only(sql: str) -> None:
         raise BadInput(f"DuckDB cannot read this SQL: {error}") from error
     if len(statements) != 1:
         raise BadInput(f"needed one SQL query, got {len(statements)} statements: ask them one at a time")
-    if statements[0].type not in READING:
+    kind = _explained(statements[0].query) if statements[0].type.name == "EXPLAIN" else statements[0].type
+    if kind in UNANSWERED:
         raise BadInput(
-            f"this only reads, and {statements[0].type.name} writes or changes something: use `culpa decide` for "
+            "only one SELECT is answered here (or EXPLAIN of one): name the values of a PIVOT, as in ON x IN (...), "
+            "write SELECT * FROM f() for CALL and PRAGMA, or open the store in any DuckDB tool"
+        )
+    if kind not in READING:
+        raise BadInput(
+            f"this only reads, and {kind.name} writes or changes something: use `culpa decide` for "
             "decisions, or open the store in any DuckDB tool"
         )
+
+
+def _explained(sql: str) -> duckdb.StatementType:
+    """What is behind EXPLAIN and its options: EXPLAIN ANALYZE runs it, whatever it is."""
+    for start, _ in duckdb.tokenize(sql)[1:]:
+        with suppress(duckdb.Error):
+            return duckdb.extract_statements(sql.encode()[start:].decode())[0].type
+    return duckdb.StatementType.EXPLAIN
 
 
 def _run(record: dict[str, Any]) -> Run:

@@ -3,6 +3,7 @@
 import csv
 import json
 import zipfile
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from unittest.mock import patch
 
@@ -17,6 +18,7 @@ from culpa.tasks.decide import decide, decide_from_csv
 from culpa.tasks.errors import BadInput
 from culpa.tasks.review_export import export_review
 from culpa.tasks.review_import import import_review
+from culpa.tasks.store import transaction
 from tests.tasks.small_store import HARMFUL, PET_SCORES, PETS, SmallRun, ask, pets, small_run
 
 KINDS = ["parquet", "csv", "xlsx"]
@@ -116,6 +118,29 @@ def test_a_newer_decision_stands_and_the_files_is_left_out_by_name_and_time(revi
     assert len(done.skipped) == 1
     assert "zoe decided on row 'r4' at 20" in done.skipped[0]
     assert [line[:2] + line[3:4] for line in ask(run.store, DECIDED)] == [("r4", "keep", "zoe"), ("r7", "drop", "ann")]
+
+
+@pytest.mark.parametrize("hours", [2, -5, None])
+def test_the_time_of_the_export_counts_in_whichever_zone_it_is_written(
+    review: tuple[SmallRun, Path], hours: int | None
+) -> None:
+    run, path = review
+    exported = datetime.fromisoformat(read(path)["exported_at"][0])
+    with transaction(run.store) as connection:  # one decision a minute before the export, and one a minute after it
+        connection.execute(
+            """INSERT INTO decisions (row_id, row_hash, dataset, decision, reviewed_by, reviewed_at)
+               SELECT row_id, row_hash, dataset, 'keep', 'zoe', CAST($at AS TIMESTAMP)
+                   + to_minutes(CASE row_id WHEN 'r4' THEN 1 ELSE -1 END)
+               FROM rows JOIN runs USING (run_id) WHERE row_id IN ('r4', 'r7')""",
+            {"at": exported.replace(tzinfo=None)},
+        )
+    zone = UTC if hours is None else timezone(timedelta(hours=hours))
+    written = exported.astimezone(zone).replace(tzinfo=None if hours is None else zone).isoformat()
+    said = {"decision": "drop", "exported_at": written}
+    fill_in(path, {"r4": said, "r7": said})
+    done = import_review(run.store, path, by="ann")
+    assert (done.written, len(done.skipped)) == (1, 1)
+    assert "zoe decided on row 'r4'" in done.skipped[0]
 
 
 def test_a_decision_that_was_there_before_the_export_gives_way(folder: Path) -> None:
@@ -307,6 +332,12 @@ def test_an_exported_file_given_to_decide_is_sent_to_the_import(folder: Path) ->
     (folder / "plain.csv").write_text("row_id,decision\nr4,keep\n")
     with pytest.raises(BadInput, match=r"lacks the columns dataset, exported_at, row_hash.*`culpa decide FILE`"):
         import_review(run.store, folder / "plain.csv", by="ann")
+
+
+def test_a_csv_file_in_another_encoding_says_how_to_save_it(folder: Path) -> None:
+    (folder / "a.csv").write_bytes("row_id;decision;dataset;row_hash;exported_at\nGröße;keep;;;".encode("cp1252"))
+    with pytest.raises(BadInput, match=r"a\.csv: it is not in UTF-8; in Excel, save it as CSV UTF-8 or as \.xlsx"):
+        import_review(folder / "culpa.duckdb", folder / "a.csv", by="ann")
 
 
 UNREADABLE = [

@@ -29,7 +29,12 @@ def test_a_query_answers_as_an_arrow_table(folder: Path) -> None:
     assert found.to_pylist() == [{"row_id": "r4", "tag": "mislabeled"}]
 
 
-@pytest.mark.parametrize("sql", ["from runs", "describe flagged", "show tables", "explain from runs", "values (1)"])
+EXPLAINED = "explain /* ü */ (analyze, format json) with x as (from runs) select * from x"
+
+
+@pytest.mark.parametrize(
+    "sql", ["from runs", "describe flagged", "show tables", "explain from runs", "values (1)", EXPLAINED]
+)
 def test_everything_that_only_reads_is_allowed(folder: Path, sql: str) -> None:
     assert query(pets(folder).store, sql).num_rows > 0
 
@@ -44,6 +49,12 @@ def test_everything_that_only_reads_is_allowed(folder: Path, sql: str) -> None:
         ("delete from rows", "this only reads, and DELETE writes"),
         ("drop view flagged", "DROP"),
         ("copy runs to 'x.csv'", "COPY"),
+        ("explain analyze copy (select 1) to 'x.csv'", "this only reads, and COPY writes"),
+        ("explain /* ü */ (analyze) copy (select 1) to 'x.csv'", "COPY"),
+        ("explain analyze with x as (select 1) delete from rows", "DELETE"),
+        ("pivot runs on state using count(*)", "only one SELECT is answered here"),
+        ("call pragma_version()", "only one SELECT is answered here"),
+        ("pragma database_size", "only one SELECT is answered here"),
         ("attach 'other.duckdb'", "ATTACH"),
         ("with x as (select 1) update rows set position = 1", "UPDATE"),
         ("select 1; select 2", "needed one SQL query, got 2 statements"),
@@ -57,3 +68,4 @@ def test_everything_else_is_refused_with_its_reason(folder: Path, sql: str, mess
     with pytest.raises(BadInput, match=f"(?s){message}"):
         query(run.store, sql)
     assert ask(run.store, "SELECT count(*) FROM decisions") == [(0,)]
+    assert not Path("x.csv").exists()
