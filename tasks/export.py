@@ -20,7 +20,7 @@ from culpa.tasks import store as stores
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.migrate import make_views_again
 from culpa.tasks.opening import SCHEMA_VERSION
-from culpa.tasks.outputs import checksum, draft_of, flush, sweep
+from culpa.tasks.outputs import checksum, draft_of, flush, link, sweep
 from culpa.tasks.outside import make_data_views
 from culpa.tasks.private import FILE, new_file, new_folder, owner_only
 from culpa.tasks.runs import find_run
@@ -76,6 +76,11 @@ def restore_store(folder: Path, store: Path) -> Exported:
     folder, store = Path(folder), Path(store)
     if store.exists():
         raise BadInput(f"{store} is there already and is not overwritten: name another place with --store")
+    if not store.absolute().parent.is_dir():
+        raise BadInput(
+            f"cannot make the store {store}: the folder {store.absolute().parent} does not exist; create it or name "
+            "another place with --store"
+        )
     manifest = _checked(folder)
     draft = draft_of(store.with_name(f"{store.name}.restored"))
     try:
@@ -84,7 +89,7 @@ def restore_store(folder: Path, store: Path) -> Exported:
         with owner_only(), duckdb.connect(draft) as connection:
             _read(connection, folder, manifest)
         flush(draft)
-        os.link(draft, store)
+        link(draft, store)
         flush(store.absolute().parent)
     except FileExistsError as error:
         raise BadInput(f"{store} is there already and is not overwritten: name another place with --store") from error
@@ -138,6 +143,8 @@ def _write_table(connection: duckdb.DuckDBPyConnection, folder: Path, name: str,
 
 def _checked(folder: Path) -> dict[str, Any]:
     """The manifest of an export whose files are all there and unchanged."""
+    if not (folder / MANIFEST).is_file():
+        raise BadInput(f"{folder} has no {MANIFEST}: name the folder that `culpa store export` wrote")
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         known = (manifest["format"], manifest["schema_version"], manifest["decisions_numbered"])

@@ -5,9 +5,10 @@ signature in it is refused. Credentials come from the environment.
 """
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeGuard
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 from urllib.request import url2pathname
 
 from pydantic_core import PydanticCustomError
@@ -30,10 +31,14 @@ POSTGRES = ("postgresql", "postgres")
 
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 _COLLAPSED = re.compile(r"^(s3|gs|az|abfs|https?|postgres|postgresql):/[^/]")  # what Path makes of a URL
-_WORDS = "sig|token|key|secret|pass|pwd|cred|auth|session|jwt|code"
-_SECRET = re.compile(_WORDS, re.IGNORECASE)
+_WORDS = re.compile(
+    r"sig|sas|pass|pwd|passphrase|creds?|credentials?|o?auth|authorization|session|jwt"
+    r"|\w*(password|passwd|secret|token|signature|apikey|accesskey|secretkey)"
+)
+_KEYS = re.compile(r"access|api|secret|private|account|shared|subscription|signing|encryption|function")  # what opens
 _USER = re.compile(r"(?<=://)[^\s'\"]*@")
-_VALUE = re.compile(rf"([?&][^=&\s]*(?:{_WORDS})[^=&\s]*=)[^&\s'\"]*", re.IGNORECASE)
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # `X-Amz-Signature`: X, Amz, Signature; `accessKey`: access, Key
+_VALUE = re.compile(r"([?&]([^=&\s]*)=)[^&\s'\"]*")
 
 
 def is_url(given: object) -> TypeGuard[str]:
@@ -79,7 +84,20 @@ def redacted(text: str) -> str:
     >>> redacted("https://ann:secret@zoo.org/a.csv?Signature=abc&page=2")
     'https://***@zoo.org/a.csv?Signature=***&page=2'
     """
-    return _VALUE.sub(r"\1***", _USER.sub("***@", text))
+    return _VALUE.sub(lambda found: f"{found[1]}***" if _is_secret(found[2]) else found[0], _USER.sub("***@", text))
+
+
+def _is_secret(name: str) -> bool:
+    """Whether a parameter of this name may hold a secret: by its words, so that `author` or `design` holds none.
+
+    `code` and `key` say it only where they stand alone, and a key where it is, say, an access key.
+    """
+    words = [word.lower() for word in _WORD.findall(unquote(name))]
+    return (
+        words in (["key"], ["code"])
+        or any(map(_WORDS.fullmatch, words))
+        or any(last == "key" and _KEYS.fullmatch(first) for first, last in pairwise(words))
+    )
 
 
 def _check_secrets(url: str) -> None:
@@ -93,7 +111,7 @@ def _check_secrets(url: str) -> None:
             f"a URL must not hold a user's name and password ({redacted(url)}), for it is kept with the run: "
             f"leave them out of it; {_instead(parts.scheme)}"
         )
-    secret = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True) if _SECRET.search(name)]
+    secret = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True) if _is_secret(name)]
     if secret:
         raise BadInput(
             f"a URL must not hold a signature or password ({', '.join(secret)} in {redacted(url)}), for it is kept "

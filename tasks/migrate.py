@@ -18,7 +18,7 @@ import duckdb
 from culpa.tasks.comments import write_comments
 from culpa.tasks.errors import CulpaError
 from culpa.tasks.opening import SCHEMA_VERSION, open_store, version_of
-from culpa.tasks.outputs import checksum, draft_of, flush
+from culpa.tasks.outputs import checksum, draft_of, flush, link
 from culpa.tasks.private import FILE, owner_only
 from culpa.tasks.sql import statement
 
@@ -87,7 +87,7 @@ def _appear(draft: Path, path: Path, version: int) -> Path:
     """Give the copy the first free name; a name under which the same bytes lie already will do."""
     for name in _names(path, version):
         with suppress(FileExistsError):
-            _link(draft, name)
+            link(draft, name)
             flush(path.parent)
             return name
         if name.is_file() and checksum(name) == checksum(draft):  # an earlier try was killed after it
@@ -99,17 +99,6 @@ def _names(path: Path, version: int) -> Iterator[Path]:
     first = f"{path.name}.v{version}.backup"
     yield path.with_name(first)
     yield from (path.with_name(f"{first}.{number}") for number in count(2))
-
-
-def _link(draft: Path, name: Path) -> None:
-    """Let the draft appear under a name that is free. Errors: FileExistsError."""
-    try:
-        os.link(draft, name)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links: claim the name, then fill it
-        os.close(os.open(name, os.O_CREAT | os.O_EXCL, FILE))
-        os.replace(draft, name)
 
 
 def _change(connection: duckdb.DuckDBPyConnection, path: Path) -> None:

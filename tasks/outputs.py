@@ -10,13 +10,14 @@ import os
 import re
 import shutil
 import stat
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 from culpa.tasks import owners
-from culpa.tasks.private import owner_only
+from culpa.tasks.private import FILE, owner_only
 
-DRAFT = re.compile(rf"^\..+\.(?P<owner>{owners.SIGNATURE})\.culpa-draft(\.wal)?$")
+DRAFT = re.compile(rf"^\.(?P<name>.+)\.(?P<owner>{owners.SIGNATURE})\.culpa-(draft(\.wal)?|(?P<before>before))$")
 
 
 class Drafts:
@@ -68,7 +69,7 @@ def _appear(draft: Path, final: Path) -> None:
     if not (draft.is_dir() and final.is_dir()):
         os.replace(draft, final)
         return
-    aside = draft_of(final.with_name(f"{final.name}.before"))
+    aside = final.with_name(f".{final.name}.{owners.signature()}.culpa-before")
     final.rename(aside)
     try:
         draft.rename(final)
@@ -76,6 +77,17 @@ def _appear(draft: Path, final: Path) -> None:
         aside.rename(final)
         raise
     remove(aside)
+
+
+def link(draft: Path, name: Path) -> None:
+    """Let the draft appear under a name that is free. Errors: FileExistsError."""
+    try:
+        os.link(draft, name)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links: claim the name, then fill it
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL, FILE))
+        os.replace(draft, name)
 
 
 def remove(path: Path) -> None:
@@ -99,10 +111,19 @@ def flush(path: Path) -> None:
 
 
 def sweep(folder: Path) -> list[Path]:
-    """Remove the drafts that dead processes left in `folder`, and say which."""
+    """Remove the drafts that dead processes left in `folder`, and say which.
+
+    A folder that one moved aside goes back to its place, if nothing has taken that since.
+    """
     dead = abandoned(folder)
     for path in dead:
-        remove(path)
+        found = DRAFT.match(path.name)
+        final = folder / found["name"] if found else path
+        if found and found["before"] and not final.exists():
+            with suppress(FileNotFoundError):  # somebody else swept
+                path.rename(final)
+        else:
+            remove(path)
     return dead
 
 

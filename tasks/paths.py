@@ -10,6 +10,7 @@ from culpa.tasks.errors import BadInput
 from culpa.tasks.files import find_files
 from culpa.tasks.formats import ending
 from culpa.tasks.locations import Location, check_writable, is_postgres, is_url, last_name
+from culpa.tasks.sinks.apart import check_apart
 from culpa.tasks.sinks.folders import check_folder, is_folder
 
 if TYPE_CHECKING:
@@ -29,9 +30,10 @@ def check_paths(settings: "Settings") -> None:
 def check_output(settings: "Settings", out: Location) -> None:
     """Refuse an output that cannot be written, or that would overwrite the input, the trusted file or the store."""
     if is_url(out):
-        if out in (settings.source_name, *settings.references.values()):
-            raise BadInput(f"the output {out} is the input or reference file itself: name another with --out")
         check_writable(out)
+        check_apart(out, "input", settings.source, settings.table)
+        for reference in settings.references.values():
+            check_apart(out, "reference file", reference)
         _check_there(out)
         return
     out = Path(out)

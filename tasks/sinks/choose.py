@@ -4,8 +4,10 @@ from pathlib import Path
 
 from culpa.tasks.errors import BadInput
 from culpa.tasks.locations import Location, as_location, check_writable, is_postgres, is_url
+from culpa.tasks.outputs import sweep
 from culpa.tasks.places import beside, places_of
 from culpa.tasks.runs import Run
+from culpa.tasks.sinks.apart import check_apart
 from culpa.tasks.sinks.folders import DELTA, layout_before
 from culpa.tasks.sinks.local import LocalFiles
 from culpa.tasks.sinks.sink import Sink
@@ -23,6 +25,8 @@ def sink_of(run: Run, out: Location | None, *, weights: bool, partition_by: tupl
     if is_url(place):
         return _at_url(place, run, weights, partition_by)
     path = Path(place)
+    if path.parent.is_dir():
+        sweep(path.parent)  # a folder that a killed publish moved aside says how it is laid out
     if path.suffix == DELTA:
         from culpa.tasks.sinks.delta import DeltaFolder
 
@@ -38,8 +42,7 @@ def _at_url(url: str, run: Run, weights: bool, partition_by: tuple[str, ...]) ->
     check_writable(url)
     if partition_by:
         raise BadInput(f"--partition-by is for a folder of this machine, and --out is {url}: leave it away")
-    if url == run.source:
-        raise BadInput(f"cannot write {url}: it is the input itself; name another with --out")
+    check_apart(url, "input", run.source)
     if is_postgres(url):
         from culpa.tasks.sinks.postgres import PostgresTables
 

@@ -128,11 +128,14 @@ class PostgresTables:
         cursor.execute(f"SELECT pg_advisory_xact_lock(hashtextextended({literal(self._table('clean'))}, 0))")
 
     def _check_ours(self, cursor: Any) -> None:
-        """Refuse to replace tables that no publish wrote."""
-        there = [self._table(role) for role in self.roles if self._exists(cursor, role)]
-        if there and self._sealed(cursor) is None:
+        """Refuse to replace a table that the last publish did not write: the clean one alone may be ours."""
+        text = self._sealed(cursor)
+        ours = set() if text is None else set(json.loads(text)["files"])
+        foreign = [self._table(role) for role in self.roles if role not in ours and self._exists(cursor, role)]
+        if foreign:
             raise BadInput(
-                f"the table {there[0]} is there already, and culpa did not write it: name another behind the #"
+                f"the table {foreign[0]} is there already, and culpa did not write it in its last publish there: "
+                "rename or drop it, or name another behind the #"
             )
 
     def _fill(self, cursor: Any, role: str, one: Drafted) -> list[Any]:

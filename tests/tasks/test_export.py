@@ -103,6 +103,27 @@ def test_a_folder_that_is_no_export_is_refused(tmp_path: Path, text: str) -> Non
         restore_store(tmp_path, tmp_path / "again.duckdb")
 
 
+def test_a_folder_that_is_missing_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"none has no manifest.json: name the folder that `culpa store export` wrote"):
+        restore_store(tmp_path / "none", tmp_path / "again.duckdb")
+    with pytest.raises(BadInput, match=r"none does not exist; create it or name another place with --store"):
+        restore_store(tmp_path, tmp_path / "none" / "again.duckdb")
+
+
+def test_a_store_is_restored_where_there_are_no_hard_links(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    export_store(store, tmp_path / "export")
+    monkeypatch.setattr("os.link", refuse)
+    assert restore_store(tmp_path / "export", tmp_path / "again.duckdb").tables["rows"] == 60
+    assert inspect(tmp_path / "again.duckdb").problems == ()
+    with pytest.raises(BadInput, match="is not overwritten"):
+        restore_store(tmp_path / "export", tmp_path / "again.duckdb")
+
+
 def test_an_export_of_a_newer_culpa_is_refused(store: Path, tmp_path: Path) -> None:
     export_store(store, tmp_path / "export")
     manifest = tmp_path / "export" / "manifest.json"

@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from culpa.tasks import outputs
+from culpa.tasks import outputs, owners
 from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.publish import publish
@@ -165,6 +165,28 @@ def test_drafts_of_a_dead_publish_are_swept_whole(folder: Path) -> None:
     (dead / "day=1" / "part-0.parquet").write_bytes(b"half")
     run.publish(folder / "out", partition_by=("day",))
     assert not dead.exists()
+
+
+def test_a_folder_that_a_killed_publish_moved_aside_is_back_at_the_next(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = cut_pets(folder)
+    run.publish(folder / "out", partition_by=("day",))
+    before = outputs.checksum(folder / "out")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    signature = owners.signature().replace(str(os.getpid()), str(gone.pid))
+    with monkeypatch.context() as context:
+        context.setattr(owners, "signature", lambda: signature)
+        draft = outputs.draft_of(folder / "out")
+        draft.mkdir()
+        context.setattr(Path, "rename", lambda path, to: None if path == draft else os.rename(path, to))
+        context.setattr(outputs, "remove", lambda _: None)  # killed before the second rename
+        outputs._appear(draft, folder / "out")
+    assert not (folder / "out").exists()
+    assert run.publish(folder / "out").unchanged
+    assert outputs.checksum(folder / "out") == before
+    assert [one.name for one in folder.iterdir() if "culpa-" in one.name] == []
 
 
 VALUES = {

@@ -18,9 +18,11 @@ from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.fetching import fetch
 from culpa.tasks.publish import publish
+from culpa.tasks.runs import find_run
 from culpa.tasks.settings import read_settings
 from culpa.tasks.sinks import postgres as sink
 from culpa.tasks.sinks.fitting import Fitted
+from culpa.tasks.store import connect
 from tests.tasks.postgres_server import PASSWORD, postgres_server
 from tests.tasks.small_store import HARMFUL, PETS, pets, small_run
 from tests.tasks.small_store import ask as ask_store
@@ -254,6 +256,24 @@ def test_a_table_that_culpa_did_not_write_is_never_replaced(folder: Path, databa
     with pytest.raises(BadInput, match="is there already, and culpa did not write it"):
         pets(folder).publish(f"{database}#cleaned")
     assert told(database, "SELECT count(*) FROM cleaned") == [(60,)]
+
+
+def test_not_even_beside_a_clean_table_that_culpa_wrote(folder: Path, database: str) -> None:
+    run = pets(folder)
+    fill(database, "cleaned_quarantine", animals())
+    with pytest.raises(BadInput, match='"cleaned_quarantine" is there already, and culpa did not write it'):
+        run.publish(f"{database}#cleaned")
+    say(database, "DROP TABLE cleaned_quarantine")
+    run.publish(f"{database}#cleaned")
+    fill(database, "cleaned_weights", animals())
+    with connect(run.store, read_only=True) as connection:
+        tables = sink.PostgresTables(f"{database}#cleaned", find_run(connection, run.run_id), weights=True)
+    with (
+        pytest.raises(BadInput, match='"cleaned_weights" is there already, and culpa did not write it'),
+        sink.session(database) as cursor,
+    ):
+        tables._check_ours(cursor)
+    assert told(database, "SELECT count(*) FROM cleaned_weights") == [(60,)]
 
 
 @pytest.mark.parametrize("name", ['odd "name"', "Größe; DROP TABLE x", "a" * 50])

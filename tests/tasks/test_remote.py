@@ -199,6 +199,11 @@ def test_without_credentials_the_variables_to_set_are_named(
         f"https://zoo.org/a.csv?X-Amz-Signature={SECRET}",
         f"https://zoo.org/a.csv?page=1&access_token={SECRET}",
         f"https://zoo.org/a.csv?sv=2024&SIG={SECRET}",
+        f"https://zoo.org/a.csv?accessKey={SECRET}",
+        f"https://zoo.org/a.csv?api-key={SECRET}",
+        f"https://zoo.org/a.csv?key={SECRET}",
+        f"https://zoo.org/a.csv?AWSAccessKeyId={SECRET}",
+        f"https://zoo.org/a.csv?authtoken={SECRET}",
         f"postgresql://ann:{SECRET}@host/db",
         f"postgresql://host/db?password={SECRET}",
     ],
@@ -210,6 +215,12 @@ def test_a_url_with_a_secret_is_refused_and_the_secret_is_not_repeated(url: str,
         read_settings(**options)
     assert SECRET not in str(told.value)
     assert SECRET not in redacted(url)
+
+
+def test_names_that_only_look_like_a_secrets_are_let_through() -> None:
+    names = ["country_code", "keyword", "author", "design", "primaryKey", "passenger", "sort-key", "assignment", "page"]
+    url = "https://zoo.org/a.csv?" + "&".join(f"{name}=x" for name in names)
+    assert as_location(url) == url == redacted(url)
 
 
 @pytest.mark.parametrize(
