@@ -23,6 +23,9 @@ INTEGERS = (
 )
 
 
+FEW = 10  # rows of a batch that may go whatever their share: of three rows one is a third
+
+
 @dataclass(frozen=True)
 class Guards:
     """How much of the labelled rows may go."""
@@ -37,10 +40,12 @@ def check_guards(connection: duckdb.DuckDBPyConnection, run: Run, guards: Guards
 
     Errors: Refused, with every guard that speaks.
     """
+    few = 0 if run.onto is None else FEW
+    per_class = _dropped_too_much_of_a_class if run.task == "classification" else lambda *_: ()
     complaints = [
         *_touched_reference(connection),
-        *_dropped_too_much(connection, guards.max_drop),
-        *(_dropped_too_much_of_a_class(connection, guards.max_drop_per_class) if run.task == "classification" else ()),
+        *_dropped_too_much(connection, guards.max_drop, few),
+        *per_class(connection, guards.max_drop_per_class, few),
         *(_not_seen(connection, run) if guards.require_review else ()),
     ]
     if complaints:
@@ -73,11 +78,11 @@ def _touched_reference(connection: duckdb.DuckDBPyConnection) -> list[str]:
     ]
 
 
-def _dropped_too_much(connection: duckdb.DuckDBPyConnection, most: float) -> list[str]:
+def _dropped_too_much(connection: duckdb.DuckDBPyConnection, most: float, few: int) -> list[str]:
     dropped, labelled = connection.execute(
         "SELECT count(*) FILTER (outcome = 'dropped'), count(*) FROM plan WHERE given_label IS NOT NULL"
     ).fetchall()[0]
-    if not _exceeds(dropped, labelled, most):
+    if not _exceeds(dropped, labelled, most, few):
         return []
     return [
         f"{dropped} of {labelled} labelled rows ({dropped / labelled:.1%}) would be dropped, max_drop allows "
@@ -86,12 +91,14 @@ def _dropped_too_much(connection: duckdb.DuckDBPyConnection, most: float) -> lis
     ]
 
 
-def _dropped_too_much_of_a_class(connection: duckdb.DuckDBPyConnection, most: float) -> list[str]:
+def _dropped_too_much_of_a_class(connection: duckdb.DuckDBPyConnection, most: float, few: int) -> list[str]:
     per_class = connection.execute(
         """SELECT given_label, count(*) FILTER (outcome = 'dropped') AS dropped, count(*) AS labelled
            FROM plan WHERE given_label IS NOT NULL GROUP BY given_label ORDER BY dropped / labelled DESC, given_label"""
     ).fetchall()
-    over = [(label, dropped, labelled) for label, dropped, labelled in per_class if _exceeds(dropped, labelled, most)]
+    over = [
+        (label, dropped, labelled) for label, dropped, labelled in per_class if _exceeds(dropped, labelled, most, few)
+    ]
     if not over:
         return []
     named = ", ".join(f"{label!r} {dropped} of {labelled}" for label, dropped, labelled in over[:5])
@@ -114,8 +121,8 @@ def _not_seen(connection: duckdb.DuckDBPyConnection, run: Run) -> list[str]:
     ]
 
 
-def _exceeds(dropped: int, labelled: int, most: float) -> bool:
-    return dropped > most * labelled + 1e-9
+def _exceeds(dropped: int, labelled: int, most: float, few: int) -> bool:
+    return dropped > most * labelled + 1e-9 and dropped > few
 
 
 def _enough(dropped: int, labelled: int) -> float:

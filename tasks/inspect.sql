@@ -43,11 +43,13 @@ GROUP BY ALL
 UNION ALL
 SELECT 'without_row', 'evidence of run ' || e.run_id, count(*), min(e.other_row_id)
 FROM evidence e
+JOIN runs u ON u.run_id = e.run_id
 ANTI JOIN (
-    SELECT run_id, row_id, false AS is_reference FROM rows
-    UNION ALL SELECT run_id, row_id, true FROM reference_rows
-) o ON o.run_id = e.run_id AND o.row_id = e.other_row_id AND o.is_reference = e.other_is_reference
-WHERE e.other_row_id IS NOT NULL AND e.run_id IN (SELECT run_id FROM runs)
+    -- a batch speaks of rows of the run that it came onto, and of that one's other batches, too
+    SELECT coalesce(b.onto, b.run_id) AS root, r.row_id, false AS is_reference FROM rows r JOIN runs b ON b.run_id = r.run_id
+    UNION ALL SELECT coalesce(b.onto, b.run_id), r.row_id, true FROM reference_rows r JOIN runs b ON b.run_id = r.run_id
+) o ON o.root = coalesce(u.onto, u.run_id) AND o.row_id = e.other_row_id AND o.is_reference = e.other_is_reference
+WHERE e.other_row_id IS NOT NULL
 GROUP BY ALL
 
 UNION ALL

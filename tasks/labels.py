@@ -60,7 +60,9 @@ def expect_label(connection: duckdb.DuckDBPyConnection, table: str, column: str,
     """The label of a staged batch, of a data set with these classes (none: regression); BadInput for another class."""
     kind = columns_of(connection, table)[column]
     task: Literal["classification", "regression"] = "classification" if classes else "regression"
-    text = _text(column, kind, task, all(name.lstrip("-").isdigit() for name in classes))
+    whole = bool(classes) and all(name.lstrip("-").isdigit() for name in classes)
+    _check_numbers(connection, table, column, kind, whole)
+    text = _text(column, kind, task, whole)
     came = connection.execute(f"SELECT {text} AS class, count(*) FROM {quoted(table)} GROUP BY class").fetchall()
     counts: dict[str | None, int] = dict(came)
     unlabelled = counts.pop(None, 0)
@@ -73,6 +75,21 @@ def expect_label(connection: duckdb.DuckDBPyConnection, table: str, column: str,
             "the data again without --onto"
         )
     return Label(column, kind, task, classes, text, unlabelled, ())
+
+
+def _check_numbers(connection: duckdb.DuckDBPyConnection, table: str, column: str, kind: str, whole: bool) -> None:
+    """Refuse labels that are infinite, or broken where the data set's are whole numbers."""
+    if family(kind) != "float":
+        return
+    name = quoted(column)
+    odd = f"isinf({name})" + (f" OR {name} <> trunc({name})" if whole else "")
+    asked = f"SELECT count(*), any_value({name}) FROM {quoted(table)} WHERE NOT isnan({name}) AND ({odd})"
+    count, example = connection.execute(asked).fetchall()[0]
+    if count:
+        raise BadInput(
+            f"the label {column!r} is {example} in {count:,} rows, which no label of the data set can be: mend them, "
+            "or leave them empty"
+        )
 
 
 def _measured(connection: duckdb.DuckDBPyConnection, table: str, column: str, kind: str) -> dict[str, Any]:

@@ -22,12 +22,16 @@ from culpa.tasks.nearest import nearest
 from culpa.tasks.profiles import Profile, columns_of, measure
 from culpa.tasks.reference import Reference, mark_reference_rows, read_reference
 from culpa.tasks.reference_sets import JUDGING
-from culpa.tasks.remarks import Remark
+from culpa.tasks.remarks import Remark, warning
 from culpa.tasks.roles import Column
 from culpa.tasks.settings import Settings
 from culpa.tasks.sources import Source, open_source
 from culpa.tasks.staging import load
 
+NAMELESS = (
+    "the rows of this batch are named by their content: one that equals a row of the data set counts as that row, come "
+    "again; name a column with --key to tell them apart"
+)
 CHOSEN: tuple[Role, ...] = ("numeric", "categorical", "text", "timestamp")
 
 
@@ -64,7 +68,8 @@ def read_input(connection: duckdb.DuckDBPyConnection, settings: Settings, onto: 
     references = _references(connection, settings, label, columns)
     remarks = _name_and_remark(connection, settings, label, columns, profiles, references)
     print_ = identity.fingerprint(connection, "named", str(columns_of(connection, "data")))
-    return Input(source.schema, rows, columns, label, print_, references, (*label.remarks, *remarks))
+    nameless = (warning("nameless_batch", NAMELESS),) if onto is not None and settings.key is None else ()
+    return Input(source.schema, rows, columns, label, print_, references, (*label.remarks, *remarks, *nameless))
 
 
 def _name_and_remark(

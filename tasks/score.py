@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from culpa.influence.assess import Progress, Scored, score_rows
 from culpa.influence.scoring import Columns
-from culpa.tasks.batch.carried import add_carried
 from culpa.tasks.batch.score import fresh_of, score_batch
 from culpa.tasks.batch.told import told_of_batch
 from culpa.tasks.runs import find_run
 from culpa.tasks.settings import Settings
 from culpa.tasks.store import connect
-from culpa.tasks.train import Prepared, load_prepared
+from culpa.tasks.train import RUN, Prepared, load_prepared
 
 if TYPE_CHECKING:
     from culpa.tasks.ingest import Ingested
@@ -32,10 +31,10 @@ def score(ingested: "Ingested", trained: Path, settings: Settings, progress: Pro
 
     Gives the same folder, then with scores, proxy_scores and learning as Parquet, rounds and report as JSON.
     """
-    prepared = load_prepared(trained)
     if ingested.onto is not None:
-        _score_batch(ingested.run_id, ingested.onto, prepared, settings, progress)
+        _score_batch(ingested.run_id, ingested.onto, trained, settings, progress)
         return trained
+    prepared = load_prepared(trained)
     scored = score_rows(
         prepared.trained,
         prepared.rows,
@@ -48,18 +47,17 @@ def score(ingested: "Ingested", trained: Path, settings: Settings, progress: Pro
     return trained
 
 
-def _score_batch(run_id: str, onto: str, prepared: Prepared, settings: Settings, progress: Progress | None) -> None:
-    """Score what a batch brings, and carry on the scores of rows that were scored before."""
+def _score_batch(run_id: str, onto: str, folder: Path, settings: Settings, progress: Progress | None) -> None:
+    """Score what a batch brings, if it brings anything; the scores of rows that were scored before stay as they are."""
+    said: dict[str, Any] = {"fresh": 0}
+    if (folder / RUN).is_file():
+        prepared = load_prepared(folder)
+        scored = score_batch(run_id, onto, prepared, settings, progress or (lambda what, done: None))
+        _write(scored, fresh_of(prepared), folder)
+        said = {"fresh": len(fresh_of(prepared).row_ids), **scored.report}
     with connect(settings.store, read_only=True) as connection:
         whole = find_run(connection, onto)
-    tell = progress or (lambda what, done: None)
-    scored = score_batch(run_id, onto, prepared, settings, tell)
-    if scored is not None:
-        _write(scored, fresh_of(prepared), prepared.folder)
-    add_carried(prepared.folder)
-    fresh = fresh_of(prepared)
-    said = {"fresh": len(fresh.row_ids), **({} if scored is None else scored.report)}
-    write_json(prepared.folder / "report.json", {**said, **told_of_batch(whole.report or {}, onto)})
+    write_json(folder / "report.json", {**said, **told_of_batch(whole.report or {}, onto)})
 
 
 def _write(scored: Scored, prepared: Prepared, folder: Path) -> None:

@@ -46,7 +46,7 @@ def read_scored(connection: duckdb.DuckDBPyConnection, folder: Path, run: Run, r
     Errors: CulpaError unless exactly the run's labelled rows are scored, each once.
     """
     connection.register("rows", rows)
-    scored = _scored(folder, run)
+    scored = scored_of(folder, run)
     scored.attach(connection)
     connection.execute(f"CREATE VIEW scores AS {scored.scores}")
     connection.execute(f"CREATE VIEW proxy_scores AS {scored.proxy_scores}")
@@ -54,7 +54,8 @@ def read_scored(connection: duckdb.DuckDBPyConnection, folder: Path, run: Run, r
     return scored
 
 
-def _scored(folder: Path, run: Run) -> Scored:
+def scored_of(folder: Path, run: Run) -> Scored:
+    """The SELECTs over the files of a folder."""
     columns = _numbers(_open(folder, "scores").schema)
     return Scored(
         folder,

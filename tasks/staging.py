@@ -12,6 +12,7 @@ import duckdb
 
 from culpa.tasks import work
 from culpa.tasks.errors import BadInput
+from culpa.tasks.kinds import family
 from culpa.tasks.sources import Source, unreadable
 from culpa.tasks.sql import quoted
 
@@ -56,4 +57,23 @@ def load(
         raise told if source.brought is None else type(told)(source.brought.spoken(str(told))) from error
     if rows == 0:
         raise BadInput(f"{source.name} holds no rows: nothing to clean")
+    _check_cast(connection, source, columns or {})
     return rows
+
+
+def _check_cast(connection: duckdb.DuckDBPyConnection, source: Source, columns: dict[str, str]) -> None:
+    """Refuse what the wanted types would round: 1.7 in a column of whole numbers, a time of day in one of days."""
+    for name, kind in columns.items():
+        fuller = "DOUBLE" if family(kind) == "integer" else "TIMESTAMP" if kind == "DATE" else None
+        if fuller is None:
+            continue
+        column = quoted(name)
+        found = connection.execute(
+            f"""SELECT count(*), any_value({column}::VARCHAR) FROM {source.relation}
+                WHERE TRY_CAST({column} AS {fuller}) IS DISTINCT FROM CAST(CAST({column} AS {kind}) AS {fuller})"""
+        ).fetchall()
+        if found[0][0]:
+            raise BadInput(
+                f"column {name!r} of {source.name} has {found[0][0]:,} values such as {found[0][1]} that {kind}, the "
+                "type of the data set's column, would round: mend them, or clean all of the data again without --onto"
+            )

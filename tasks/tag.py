@@ -14,7 +14,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from culpa.tasks.batch.carried import attach_carried, carried_evidence
+from culpa.tasks.batch.carried import attach_carried, carried_evidence, fresh_part, with_carried
+from culpa.tasks.batch.dataset import check_root
 from culpa.tasks.batch.drift import write_drifts
 from culpa.tasks.errors import CulpaError
 from culpa.tasks.evidence import find_evidence_of
@@ -24,7 +25,7 @@ from culpa.tasks.proof import attach_proof
 from culpa.tasks.rounds import report_text, write_rounds
 from culpa.tasks.ruling import SCORE_COLUMNS, is_faithful, rows_of, ruling
 from culpa.tasks.runs import Run, find_run
-from culpa.tasks.scored import Scored
+from culpa.tasks.scored import Scored, scored_of
 from culpa.tasks.sql import filled, literal
 from culpa.tasks.store import connect, transaction
 from culpa.tasks.views import create_views
@@ -60,22 +61,38 @@ def tag(ingested: "Ingested", scored: Path, settings: "Settings") -> TagSummary:
 
 def tag_run(store: Path, run_id: str, scored: Path, settings: "Settings") -> TagSummary:
     """The same for a run named by its id."""
+    folder = Path(scored)
     with connect(store, read_only=True) as connection:
         run, rows = find_run(connection, run_id), rows_of(connection, run_id)
-    settings = _as_the_full_run(settings, run, Path(scored))
-    with ruling(Path(scored), run, rows, settings, faithful=is_faithful(Path(scored))) as found:
-        order = "SELECT * FROM tags ORDER BY row_id"
-        found.connection.execute(f"COPY ({order}) TO {literal(str(Path(scored) / TAGS))}")
-        suspects = _most_suspicious(found.connection)
-        summary = _summary(found.connection, run)
-    evidence = find_evidence_of(Path(scored), suspects)
-    carried = carried_evidence(Path(scored))
+    settings = _as_the_full_run(settings, run, folder)
+    ruled = _rule(folder, *((run, rows) if run.onto is None else fresh_part(run, rows, folder)), settings)
+    evidence = find_evidence_of(folder, ruled.suspects)
+    carried = carried_evidence(folder)
     if carried is not None:
         evidence = pa.concat_tables([evidence, carried], promote_options="permissive")
     if not run.keeps_data:
         evidence = without_words(evidence)
-    _write(store, run, found.scores, evidence, _said(found.threshold, settings), settings.memory_limit)
-    return replace(summary, evidence=len(set(evidence["row_id"].to_pylist())))
+    whole = folder if run.onto is None else with_carried(folder)
+    _write(store, run, folder, scored_of(whole, run), evidence, _said(ruled.threshold, settings), settings)
+    return replace(_summary(whole, run), evidence=len(set(evidence["row_id"].to_pylist())))
+
+
+@dataclass(frozen=True)
+class _Ruled:
+    """What ruling left beside the tags, which lie in the work folder."""
+
+    threshold: float | None  # of memorization
+    suspects: list[str]  # the flagged rows that get evidence
+
+
+def _rule(folder: Path, run: Run, rows: pa.Table, settings: "Settings") -> _Ruled:
+    """Apply the rule to the rows that were scored now; of a batch there may be none."""
+    if run.onto is not None and not len(rows):
+        return _Ruled(settings.memorization_threshold, [])
+    with ruling(folder, run, rows, settings, faithful=is_faithful(folder)) as found:
+        order = "SELECT * FROM tags ORDER BY row_id"
+        found.connection.execute(f"COPY ({order}) TO {literal(str(folder / TAGS))}")
+        return _Ruled(found.threshold, _most_suspicious(found.connection))
 
 
 def _as_the_full_run(settings: "Settings", run: Run, folder: Path) -> "Settings":
@@ -86,7 +103,7 @@ def _as_the_full_run(settings: "Settings", run: Run, folder: Path) -> "Settings"
     return settings.model_copy(update={"memorization_threshold": told.get("memorization_threshold")})
 
 
-def _said(threshold: float, settings: "Settings") -> dict[str, Any]:
+def _said(threshold: float | None, settings: "Settings") -> dict[str, Any]:
     """What tagging adds to the run's report; a user's own rule whole, for the gate to apply again."""
     own = {} if settings.rule is None else {"rule": Path(settings.rule).read_text(encoding="utf-8")}
     return {"memorization_threshold": threshold, **own}
@@ -102,17 +119,21 @@ def _most_suspicious(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [row for (row,) in found.fetchall()]
 
 
-def _summary(connection: duckdb.DuckDBPyConnection, run: Run) -> TagSummary:
-    def count(column: str) -> dict[str, int]:
-        return dict(connection.execute(f"SELECT {column}, count(*) FROM tags GROUP BY 1 ORDER BY 2 DESC, 1").fetchall())
+def _summary(folder: Path, run: Run) -> TagSummary:
+    with duckdb.connect() as connection:
+        connection.register("tags", ds.dataset(folder / TAGS))
 
-    corners = count("corner")
-    droppable = connection.execute("SELECT count(*) FILTER (droppable) FROM tags").fetchall()[0][0]
+        def count(column: str) -> dict[str, int]:
+            asked = f"SELECT {column}, count(*) FROM tags GROUP BY 1 ORDER BY 2 DESC, 1"
+            return dict(connection.execute(asked).fetchall())
+
+        corners, tags = count("corner"), count("tag")
+        droppable = connection.execute("SELECT count(*) FILTER (droppable) FROM tags").fetchall()[0][0]
     return TagSummary(
         run_id=run.run_id,
         rows=sum(corners.values()),
         corners=corners,
-        tags=count("tag"),
+        tags=tags,
         droppable=droppable,
         evidence=0,
         trusted_reference=run.reference_fingerprint is not None,
@@ -120,25 +141,32 @@ def _summary(connection: duckdb.DuckDBPyConnection, run: Run) -> TagSummary:
 
 
 def _write(
-    store: Path, run: Run, scores: Scored, evidence: pa.Table, said: dict[str, Any], memory_limit: str | None
+    store: Path,
+    run: Run,
+    folder: Path,
+    scores: Scored,
+    evidence: pa.Table,
+    said: dict[str, Any],
+    settings: "Settings",
 ) -> None:
     """Everything a run leaves in the store, in one transaction that replaces what an earlier try left."""
     try:
         with transaction(store) as connection:
-            limit_memory(connection, memory_limit, SCORE_COLUMNS)
+            limit_memory(connection, settings.memory_limit, SCORE_COLUMNS)
+            check_root(connection, run, settings)
             scores.attach(connection)
             connection.register("new_tags", ds.dataset(scores.folder / TAGS))
             connection.register("new_evidence", evidence)
-            attach_proof(connection, scores.folder)
-            attach_carried(connection, scores.folder)
+            attach_proof(connection, folder)
+            attach_carried(connection, folder)
             connection.execute(filled("write_tags", run=literal(run.run_id), **scores.selects()))
-            write_rounds(connection, run.run_id, scores.folder)
+            write_rounds(connection, run.run_id, folder)
             connection.execute(
                 """UPDATE runs SET state = 'flagged', flagged_at = ?, published_at = NULL, forgotten_at = NULL,
                    report = ? WHERE run_id = ?""",
-                [datetime.now(UTC).replace(tzinfo=None), report_text(scores.folder, said), run.run_id],
+                [datetime.now(UTC).replace(tzinfo=None), report_text(folder, said), run.run_id],
             )
-            write_drifts(connection, run, scores.folder)
+            write_drifts(connection, run, folder)
             create_views(connection, run)
     except duckdb.Error as error:
         raise CulpaError(

@@ -73,9 +73,9 @@ def train(ingested: "Ingested", settings: Settings, progress: Progress | None = 
 def train_in(folder: Path, run_id: str, settings: Settings, progress: Progress | None = None) -> None:
     """The same in any folder: `load_prepared` reads it back."""
     prepare_in(folder, run_id, settings, scoring=True)
-    prepared = load_prepared(folder)
-    if prepared.is_fresh is not None and not prepared.is_fresh.any():
+    if not (folder / RUN).is_file():
         return  # a batch of rows that were scored before
+    prepared = load_prepared(folder)
     joblib.dump(fit(prepared.rows, settings, proxy_options(prepared, settings), progress), folder / TRAINED)
 
 
@@ -128,7 +128,8 @@ def _sides(folder: Path, run: Run) -> list[Part]:
 def prepare_in(folder: Path, run_id: str, settings: Settings, *, scoring: bool = False) -> None:
     """Everything that needs the store, in one short reading; then the features, with the store closed.
 
-    With `scoring` a batch also gets what its scores need, the model of its data set and the scores that it carries on.
+    With `scoring` a batch also gets what its scores need, the model of its data set and the scores that it carries on;
+    where it brings nothing to be scored, nothing else is prepared.
     """
     outside_of = nullcontext() if settings.keep_data else outside_data(settings.store, run_id)
     with outside_of as outside, connect(settings.store, read_only=True) as connection:
@@ -138,6 +139,8 @@ def prepare_in(folder: Path, run_id: str, settings: Settings, *, scoring: bool =
         roles = _roles(connection, run)
         sides = _sides(folder, run)
         grows = run.onto is not None and order_batch(connection, run, roles, sides[0], settings, scoring=scoring)
+        if grows is None:
+            return
         for side in sides[1:] if run.onto else sides:
             prepare.order_rows(connection, run, roles, columns_of(connection, side.data), side)
     if settings.proxy == "text" or is_brought(settings.proxy) or settings.judge is not None:

@@ -7,6 +7,7 @@ fit: nothing else depends on it.
 """
 
 import shutil
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,7 +22,18 @@ from culpa.tasks import outputs, prepare, private, work
 from culpa.tasks.prepare import Part
 from culpa.tasks.runs import Run
 
-__all__ = ["QUERIES", "find", "keep", "load", "part", "sample", "sort_members"]
+__all__ = [
+    "QUERIES",
+    "find",
+    "forget",
+    "is_kept",
+    "keep",
+    "load",
+    "part",
+    "sample",
+    "sort_members",
+    "would_be_stale",
+]
 
 MODEL, MEMBERS, SAMPLE = "base.safetensors", "members.parquet", "sample.parquet"
 SAME = "USING (row_id, row_hash, label)"
@@ -50,15 +62,35 @@ def part(folder: Path, name: str, data: str = "") -> Part:
 
 def sort_members(connection: duckdb.DuckDBPyConnection, kept: Path | None, folder: Path) -> None:
     """Bring the kept model into the work folder, and its members into a temporary table; note those to come."""
-    if kept is None:
-        connection.execute("CREATE OR REPLACE TEMP TABLE members (row_id VARCHAR, row_hash VARCHAR, label VARCHAR)")
-    else:
-        shutil.copyfile(kept / MODEL, folder / MODEL)
-        shutil.copyfile(kept / SAMPLE, part(folder, "sample").columns)
-        connection.register("kept_members", pq.read_table(kept / MEMBERS))
-        connection.execute("CREATE OR REPLACE TEMP TABLE members AS SELECT * FROM kept_members")
+    members = "SELECT NULL::VARCHAR AS row_id, NULL::VARCHAR AS row_hash, NULL::VARCHAR AS label LIMIT 0"
+    try:
+        if kept is not None:
+            connection.register("kept_members", pq.read_table(kept / MEMBERS))
+            shutil.copyfile(kept / SAMPLE, part(folder, "sample").columns)
+            shutil.copyfile(kept / MODEL, folder / MODEL)
+            members = "SELECT * FROM kept_members"
+    except (OSError, pa.ArrowException):  # another batch has just put its own in place of it: begin again
+        forget(folder)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE members AS {members}")
     to_come = "SELECT row_id, row_hash, label FROM accepted UNION ALL SELECT row_id, row_hash, label FROM fresh"
     pq.write_table(connection.sql(to_come).to_arrow_table(), folder / MEMBERS)
+
+
+def is_kept(folder: Path) -> bool:
+    """Whether a kept model was brought into the work folder."""
+    return (folder / MODEL).is_file()
+
+
+def would_be_stale(folder: Path, moving: int) -> bool:
+    """Whether the model that was brought would be, after so many rows have joined and left."""
+    found = load(folder)
+    return found is None or replace(found.model, changed=found.model.changed + moving).is_stale
+
+
+def forget(folder: Path) -> None:
+    """Let the model begin again."""
+    (folder / MODEL).unlink(missing_ok=True)
+    part(folder, "sample").columns.unlink(missing_ok=True)
 
 
 def sample(folder: Path) -> Part:
@@ -81,6 +113,7 @@ def keep(store: Path, run_id: str, onto: str, seed: int, folder: Path, base: Bas
     final = _root(store) / f"{_name(onto, seed)}.{run_id}"
     draft = outputs.draft_of(final)
     private.new_folder(draft)
+    outputs.sweep(draft.parent)
     try:
         with private.owner_only():
             save_file(base.arrays(), draft / MODEL)
@@ -90,7 +123,7 @@ def keep(store: Path, run_id: str, onto: str, seed: int, folder: Path, base: Bas
         for one in earlier:
             shutil.rmtree(one, ignore_errors=True)
         draft.rename(final)
-    except OSError:  # a full disk, or another batch was faster: the next one fits again
+    except (OSError, SafetensorError):  # a full disk, or another batch was faster: the next one fits again
         shutil.rmtree(draft, ignore_errors=True)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
-from culpa.tasks.errors import BadInput
+from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.nearest import nearest
 from culpa.tasks.roles import Column
 from culpa.tasks.runs import Run, find_run
@@ -20,7 +20,7 @@ from culpa.tasks.views import stored_columns, use_current_views
 if TYPE_CHECKING:
     from culpa.tasks.settings import Settings
 
-__all__ = ["DataSet", "find_dataset"]
+__all__ = ["DataSet", "check_root", "find_dataset"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,26 @@ def find_dataset(settings: "Settings") -> DataSet | None:
         asked = "SELECT run_id FROM current_runs WHERE dataset = ? AND onto IS NULL"
         found = connection.execute(asked, [settings.onto]).fetchall()
         return _dataset(connection, find_run(connection, found[0][0]), settings) if found else None
+
+
+def check_root(connection: duckdb.DuckDBPyConnection, run: Run, settings: "Settings") -> None:
+    """Refuse to write a batch onto what is no longer the data set's full run, or a second beginning of a data set.
+
+    Errors: CulpaError: another process was faster, and the same command run again does the right thing.
+    """
+    if settings.onto is None and run.onto is None:
+        return
+    asked = """SELECT run_id, flagged_at >= ? FROM runs
+               WHERE dataset = ? AND onto IS NULL AND flagged_at IS NOT NULL AND run_id <> ?
+               ORDER BY flagged_at DESC, created_at DESC, run_id LIMIT 1"""
+    others = connection.execute(asked, [run.created_at, run.dataset, run.run_id]).fetchall()
+    root = others[0][0] if others else None
+    overtaken = root != run.onto if run.onto is not None else bool(others and others[0][1])
+    if overtaken:
+        raise CulpaError(
+            f"the data set {run.dataset} rests on the full run {root} since {run.run_id} was begun, and nothing of this "
+            "was kept: run the same command again, and its rows come onto that"
+        )
 
 
 def _dataset(connection: duckdb.DuckDBPyConnection, run: Run, settings: "Settings") -> DataSet:

@@ -78,7 +78,8 @@ def write_drifts(connection: duckdb.DuckDBPyConnection, run: Run, folder: Path) 
     connection.register("new_drifts", pq.read_table(folder / FILE))
     connection.execute(filled("batch/write_drifts", run=literal(run.run_id), onto=literal(str(run.onto))))
     warned = [text for (text,) in connection.execute(statement("batch/drift_warnings"), [run.run_id]).fetchall()]
-    told = "UPDATE runs SET warnings = to_json(list_concat(CAST(warnings AS VARCHAR[]), ?)) WHERE run_id = ?"
+    other = "list_filter(CAST(warnings AS VARCHAR[]), lambda one: NOT starts_with(one, 'drift: '))"
+    told = f"UPDATE runs SET warnings = to_json(list_concat({other}, ?)) WHERE run_id = ?"
     connection.execute(told, [warned, run.run_id])
 
 

@@ -37,21 +37,37 @@ def order_batch(
     settings: "Settings",
     *,
     scoring: bool,
-) -> bool:
-    """Copy a batch's rows, and those beside them, out of the store; whether a kept or new model will score it."""
+) -> bool | None:
+    """Copy a batch's rows, and those beside them, out of the store; whether a kept or new model will score it.
+
+    None where nothing is to be scored: then only what is carried on was copied.
+    """
     types = columns_of(connection, part.data)
     sort_rows(connection, run, part.folder)
-    order_sides(connection, run, roles, types, part)
-    grows = scoring and count(connection, "fresh") > 0 and _grows(connection, settings)
-    parts = {REFUSED: REFUSED_ROWS if grows else REFUSED_BESIDE} | (base.QUERIES if grows else {})
     if scoring:
         copy_carried(connection, run, part.folder)
         copy_sources(connection, run, part.folder, settings.source_column)
+        if not count(connection, "fresh"):
+            return None
+    order_sides(connection, run, roles, types, part)
+    grows = scoring and _grows(connection, settings)
     if grows:
-        base.sort_members(connection, base.find(settings.store, run, settings.seed), part.folder)
+        _bring_model(connection, run, part.folder, settings)
+    parts = {REFUSED: REFUSED_ROWS if grows else REFUSED_BESIDE} | (base.QUERIES if grows else {})
     for name, rows in parts.items():
         order_sides(connection, run, roles, types, base.part(part.folder, name, part.data), rows)
     return grows
+
+
+def _bring_model(connection: duckdb.DuckDBPyConnection, run: Run, folder: Path, settings: "Settings") -> None:
+    """Bring the kept model, unless so many rows join and leave that it is better to begin again."""
+    kept = base.find(settings.store, run, settings.seed)
+    base.sort_members(connection, kept, folder)
+    if base.is_kept(folder):
+        moving = sum(count(connection, f"({query})") for query in base.QUERIES.values()) + count(connection, "fresh")
+        if base.would_be_stale(folder, moving):
+            base.forget(folder)
+            base.sort_members(connection, None, folder)
 
 
 def more_sides(folder: Path) -> list[Part]:

@@ -24,11 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["fresh_of", "refused_of", "score_batch"]
 
 
-def score_batch(run_id: str, onto: str, prepared: "Prepared", settings: "Settings", tell: Progress) -> Scored | None:
-    """The scores of the fresh rows, in their order; None where the batch brings none."""
-    fresh = prepared.is_fresh
-    if fresh is None or not fresh.any():
-        return None
+def score_batch(run_id: str, onto: str, prepared: "Prepared", settings: "Settings", tell: Progress) -> Scored:
+    """The scores of the fresh rows, in their order."""
     return _by_model(run_id, onto, prepared, settings, tell) or _beside(prepared, settings, tell)
 
 
@@ -74,7 +71,10 @@ def _by_model(run_id: str, onto: str, prepared: "Prepared", settings: "Settings"
             return None
     batch = fresh_of(prepared).rows
     note_drifts(prepared, compare(model, batch))
-    model, found = join(model, _both(batch, joining), leaving, seed=settings.seed, progress=tell)
+    try:
+        model, found = join(model, _both(batch, joining), leaving, seed=settings.seed, progress=tell)
+    except ValueError:  # what leaves has taken the model's footing: they are judged beside a part of the rows
+        return None
     base.keep(settings.store, run_id, onto, settings.seed, prepared.folder, model)
     mine = np.arange(len(batch) + len(joining)) < len(batch)
     told = {"scored_by": "the linear model of all accepted rows and the batch", "rows_in_model": model.model.whole.rows}

@@ -33,7 +33,7 @@ def sort_rows(connection: duckdb.DuckDBPyConnection, run: Run, folder: Path) -> 
     """Sort the rows of the batch into the temporary tables known, accepted, fresh and beside."""
     use_current_views(connection)
     names = {"run": literal(run.run_id), "dataset": literal(run.dataset)}
-    known = "known_before" if run.state == "ingested" else "known_since"
+    known = "known_before" if run.state == "ingested" or run.forgotten_at is not None else "known_since"
     counts = {"times": str(BESIDE), "least": str(LEAST_BESIDE)}
     connection.execute(filled("batch/sides", known=filled(f"batch/{known}", **names), **names, **counts))
     pq.write_table(connection.sql("SELECT * FROM known ORDER BY row_id").to_arrow_table(), folder / KNOWN)
@@ -59,6 +59,6 @@ def order_sides(
     )
 
 
-def count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    """How many rows one of the temporary tables holds."""
-    return int(connection.execute(f"SELECT count(*) FROM {quoted(table)}").fetchall()[0][0])
+def count(connection: duckdb.DuckDBPyConnection, rows: str) -> int:
+    """How many rows one of the temporary tables, or a query in brackets, holds."""
+    return int(connection.execute(f"SELECT count(*) FROM {rows}").fetchall()[0][0])

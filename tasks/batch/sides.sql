@@ -6,23 +6,27 @@
 -- Placeholders: run, dataset, known (known_before.sql or known_since.sql), least and times (how many stand beside).
 CREATE OR REPLACE TEMP TABLE known AS {known};
 
+CREATE OR REPLACE TEMP TABLE fresh AS
+SELECT r.row_id, r.row_hash, r.given_label AS label, r.duplicate_group, r.is_reference, r.run_id, r.position
+FROM rows r ANTI JOIN known k ON k.row_id = r.row_id
+WHERE r.run_id = {run} AND r.given_label IS NOT NULL;
+
+-- Rows that come again with another content, or without a label, stand for themselves no more; those that are known do.
 CREATE OR REPLACE TEMP TABLE present AS
 SELECT v.row_id, v.row_hash, CASE WHEN v.outcome = 'relabelled' THEN v.new_label ELSE v.given_label END AS label, v.outcome,
        r.duplicate_group + 1000000000000 * u.turn AS duplicate_group, v.is_reference, v.run_id, v.position
 FROM verdicts v
 JOIN current_runs u ON u.run_id = v.run_id
 JOIN rows r ON r.run_id = v.run_id AND r.row_id = v.row_id
-ANTI JOIN (SELECT row_id FROM rows WHERE run_id = {run}) mine ON mine.row_id = v.row_id
-WHERE u.dataset = {dataset} AND v.run_id <> {run} AND v.given_label IS NOT NULL
+LEFT JOIN known k ON k.row_id = v.row_id
+ANTI JOIN (
+    SELECT row_id FROM rows WHERE run_id = {run} AND row_id NOT IN (SELECT row_id FROM known)
+) replaced ON replaced.row_id = v.row_id
+WHERE u.dataset = {dataset} AND (v.run_id <> {run} OR k.row_id IS NOT NULL) AND v.given_label IS NOT NULL
   AND (v.run_id, v.row_id) NOT IN (SELECT (run_id, row_id) FROM superseded_rows);
 
 CREATE OR REPLACE TEMP TABLE accepted AS SELECT * EXCLUDE outcome FROM present WHERE outcome <> 'dropped';
 CREATE OR REPLACE TEMP TABLE refused AS SELECT * EXCLUDE outcome FROM present WHERE outcome = 'dropped';
-
-CREATE OR REPLACE TEMP TABLE fresh AS
-SELECT r.row_id, r.row_hash, r.given_label AS label, r.duplicate_group, r.is_reference, r.run_id, r.position
-FROM rows r ANTI JOIN known k ON k.row_id = r.row_id
-WHERE r.run_id = {run} AND r.given_label IS NOT NULL;
 
 CREATE OR REPLACE TEMP TABLE beside AS
 SELECT * FROM accepted

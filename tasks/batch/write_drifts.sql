@@ -10,7 +10,9 @@ before AS (
       AND NOT EXISTS (
           SELECT 1 FROM runs later
           WHERE later.onto = {onto} AND later.flagged_at IS NOT NULL AND later.created_at > u.created_at
-            AND later.created_at < this.created_at AND later.source = this.source)
+            AND later.created_at < this.created_at
+            AND regexp_replace(parse_filename(later.source), '[0-9]+', '*', 'g')
+                = regexp_replace(parse_filename(this.source), '[0-9]+', '*', 'g'))
     QUALIFY row_number() OVER (PARTITION BY d.source ORDER BY u.created_at DESC) = 1
 )
 SELECT {run} AS run_id, n.*, coalesce(b.since, this.created_at) AS since
