@@ -80,7 +80,7 @@ def check_root(connection: duckdb.DuckDBPyConnection, run: Run, settings: "Setti
     overtaken = root != run.onto if run.onto is not None else bool(others and others[0][1])
     if overtaken:
         raise CulpaError(
-            f"the data set {run.dataset} rests on the full run {root} since {run.run_id} was begun, and nothing of this "
+            f"the data set {run.dataset} rests on the full run {root} since {run.run_id} was begun; nothing of this "
             "was kept: run the same command again, and its rows come onto that"
         )
 

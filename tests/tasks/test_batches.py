@@ -1,17 +1,26 @@
 """Batches that come onto a data set: only what is new is scored, nothing is lost, nothing is done twice."""
 
+import json
 import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from culpa.flows.plain import clean, flag, publish
 from culpa.influence.linear.growing import Growing
-from culpa.tasks.batch import sides
+from culpa.tasks.batch import base, sides
 from culpa.tasks.decide import decide
-from culpa.tasks.errors import BadInput
+from culpa.tasks.errors import BadInput, CulpaError
+from culpa.tasks.explain import explain
+from culpa.tasks.ingest import ingest
+from culpa.tasks.inspect import inspect
 from culpa.tasks.runs import query
+from culpa.tasks.score import score
+from culpa.tasks.settings import read_settings
+from culpa.tasks.tag import tag
+from culpa.tasks.train import train
 
 CHEAP = {"calibrate": False, "faithfulness": False, "report": False, "gate": "off", "proxy": "linear"}
 CLASSES = 3
@@ -27,6 +36,7 @@ def table(rows, *, first=0, wrong=0.08, seed=0, confuse=0.0):
     given[(truth == 0) & (generator.random(rows) < confuse)] = 1
     frame = pd.DataFrame(features, columns=["a", "b", "c", "d"])
     frame.insert(0, "id", [f"row {first + k}" for k in range(rows)])
+    frame["legs"] = 4
     frame["label"] = np.array(["cat", "dog", "eel"])[given]
     return frame, given != truth
 
@@ -54,6 +64,9 @@ class Pets:
 
     def asked(self, sql):
         return query(self.store, sql).to_pylist()
+
+    def report(self, result):
+        return json.loads(self.one(f"SELECT report::VARCHAR FROM runs WHERE run_id = '{result.run_id}'"))
 
     def one(self, sql):
         return next(iter(self.asked(sql)[0].values()))
@@ -189,6 +202,84 @@ def test_a_batch_gets_the_same_scores_whether_the_model_was_kept_or_begins_again
     assert np.corrcoef(np.sort(kept["suspicion"]), np.sort(begun["suspicion"]))[0, 1] > 0.99
 
 
+def test_what_comes_new_in_a_growing_folder_is_judged_beside_the_rows_that_were_there(pets):
+    batch, wrong = table(60, first=600, seed=1, wrong=0.15)
+    result = pets.clean(pd.concat([pets.first, batch]), "grown", flag)
+    report = pets.report(result)
+    assert report["fresh"] == 60
+    accepted = pets.one(f"SELECT count(*) FROM tags WHERE run_id = '{pets.root.run_id}' AND NOT droppable")
+    assert report["rows_in_model"] == accepted + 60
+    found = pets.asked(f"SELECT row_id, suspicion FROM scores WHERE run_id = '{result.run_id}'")
+    suspicion = pd.Series({one["row_id"]: one["suspicion"] for one in found})[batch["id"]].to_numpy()
+    assert roc_auc_score(wrong, suspicion) > 0.9
+
+
+def test_a_single_new_row_and_none_at_all_are_no_trouble(pets):
+    one_more = pd.concat([pets.first, table(1, first=700, seed=3)[0]])
+    assert pets.clean(one_more, "one more", flag).rows == 601
+    assert pets.clean(pets.first, "first again", flag, seed=1).rows == 600
+
+
+def test_rows_that_are_carried_on_keep_their_tags_whatever_the_batch_is_asked_for(pets):
+    lax = {"probability_wrong_threshold": 0.0, "false_discovery_rate": 0.9, "max_drop": 1.0, "max_drop_per_class": 1.0}
+    result = pets.clean(pets.first.iloc[:200], "lax", **lax)
+    gone = set(pd.read_parquet(result.quarantine)["id"])
+    before = set(pd.read_parquet(pets.folder / "first.cleaned.quarantine.parquet")["id"])
+    assert gone == before & set(pets.first["id"][:200])
+    assert gone
+
+
+def test_a_second_beginning_of_a_data_set_is_refused_and_comes_onto_the_first_when_run_again(tmp_path, monkeypatch):
+    pets, late = Pets(tmp_path), tmp_path / "late.parquet"
+    table(100, first=900, seed=5)[0].to_parquet(late, index=False)
+    settings = read_settings(late, **pets.options)
+    begun = ingest(settings)  # before there is a data set
+    pets.begun()
+    with pytest.raises(CulpaError, match="run the same command again"):
+        tag(begun, score(begun, train(begun, settings), settings), settings)
+    again = flag(late, **pets.options)
+    assert pets.one(f"SELECT onto FROM runs WHERE run_id = '{again.run_id}'") == pets.root.run_id
+    assert pets.one("SELECT count(*) FROM (SELECT row_id FROM current_rows)") == 700
+
+
+def test_a_model_that_most_rows_left_begins_again(pets):
+    pets.clean(table(20, first=600, seed=1)[0], "second", flag)
+    decide(pets.store, [f"row {number}" for number in range(300)], "drop", by="ann")
+    report = pets.report(pets.clean(table(20, first=620, seed=2)[0], "third", flag))
+    assert report["proxies"]["linear"]["changed_since_whole_fit"] == 20
+    assert report["rows_in_model"] < 350
+
+
+def test_a_kept_model_that_is_taken_away_meanwhile_costs_one_whole_fit(pets, monkeypatch):
+    pets.clean(table(20, first=600, seed=1)[0], "second", flag)
+    taken = []
+
+    def find(*asked, inner=base.find):
+        taken.append(inner(*asked))
+        shutil.rmtree(taken[0])
+        return taken[0]
+
+    monkeypatch.setattr(base, "find", find)
+    report = pets.report(pets.clean(table(20, first=620, seed=2)[0], "third", flag))
+    assert taken[0] is not None
+    assert report["proxies"]["linear"]["changed_since_whole_fit"] == 20
+
+
+def test_of_a_handful_of_rows_a_few_may_go_whatever_their_share(pets):
+    batch = table(40, first=600, seed=1, wrong=0.0)[0].iloc[:4]
+    turned = batch.assign(label=batch["label"].map({"cat": "dog", "dog": "eel", "eel": "cat"}))
+    assert pets.clean(turned, "few").dropped >= 2
+
+
+def test_a_store_with_batches_passes_its_check_and_explains_by_rows_of_other_batches(pets):
+    result = pets.clean(table(60, first=600, seed=1)[0], "second")
+    assert not inspect(pets.store).problems
+    row = pets.one(f"SELECT row_id FROM evidence WHERE run_id = '{result.run_id}' AND kind = 'outvoted_by' LIMIT 1")
+    told = [line for line in explain(pets.store, row).text.splitlines() if "outvoted by" in line]
+    assert told
+    assert all(" labelled " in line for line in told)
+
+
 @pytest.mark.parametrize("proxy", ["forest", "neighbors"])
 def test_other_proxies_judge_a_batch_beside_a_bounded_part_of_the_data_set(tmp_path, monkeypatch, proxy):
     monkeypatch.setattr(sides, "LEAST_BESIDE", 100)
@@ -254,6 +345,7 @@ def test_a_column_can_say_which_source_a_row_is_from(tmp_path, monkeypatch):
         (lambda frame: frame.assign(e=1.0), "brings 'e'"),
         (lambda frame: frame.assign(label="yak"), r"does not know \('yak'"),
         (lambda frame: frame.assign(a="many"), "cannot read"),
+        (lambda frame: frame.assign(legs=[*range(9), 1.7]), "would round"),
     ],
 )
 def test_a_batch_that_does_not_fit_is_refused_before_any_work(pets, change, message):
@@ -269,7 +361,7 @@ def test_another_label_or_key_than_the_data_sets_is_refused(pets):
 
 
 def test_columns_in_another_order_and_whole_numbers_are_read_as_the_data_set_has_them(pets):
-    batch = table(30, first=600, seed=1)[0][["label", "d", "c", "b", "a", "id"]]
+    batch = table(30, first=600, seed=1)[0][["label", "legs", "d", "c", "b", "a", "id"]]
     result = pets.clean(batch.assign(a=batch["a"].round().astype(int)), "turned")
     assert list(pd.read_parquet(result.clean).columns) == list(pets.first.columns)
     assert pd.read_parquet(result.clean)["a"].dtype == pets.first["a"].dtype
