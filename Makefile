@@ -6,6 +6,9 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3 python,$(shell $(p) -c \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# One process more than there are cores: those of the flows wait for servers half of their time.
+PROCESSES := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export SCARF_NO_ANALYTICS := true
@@ -30,7 +33,7 @@ demo: .venv/installed
 	@$(BIN)/python -m culpa.flows.demo
 
 test: .venv/installed
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(PYTEST)
+	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 # For the tests of the report in a real browser, which are skipped without one.
 browser:

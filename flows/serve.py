@@ -30,6 +30,7 @@ PAYLOAD = {
     "store": "store",
 }  # parameter -> what the event calls it
 QUEUED = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+ALONE = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)  # the next look will do
 
 
 def nightly(source: str, cron: str | None, options: dict[str, Any]) -> RunnerDeployment:
@@ -41,7 +42,7 @@ def nightly(source: str, cron: str | None, options: dict[str, Any]) -> RunnerDep
 def watching(folder: Path, every: float, options: dict[str, Any]) -> RunnerDeployment:
     """Look into a folder every so many seconds."""
     about = f"Notice the settled new files of {folder}, each once."
-    return _deployment(watch, "watch", about, {"folder": str(folder), **options}, interval=every)
+    return _deployment(watch, "watch", about, {"folder": str(folder), **options}, limit=ALONE, interval=every)
 
 
 def on_arrival(options: dict[str, Any]) -> RunnerDeployment:
@@ -56,12 +57,18 @@ def on_arrival(options: dict[str, Any]) -> RunnerDeployment:
 
 def publishing(store: Path) -> RunnerDeployment:
     """Publish a run that people have looked at, whenever somebody asks."""
-    about = "Apply the tags and people's decisions of a flagged run, and write the cleaned table."
-    return _deployment(publish, "publish", about, {"store": str(store)})
+    about = "Apply the tags and people's decisions of a flagged run, unless rows wait that a person must see."
+    return _deployment(publish, "publish", about, {"store": str(store), "require_review": True})
 
 
 def _deployment(
-    flow: Flow[..., Any], name: str, about: str, parameters: dict[str, Any], **when: Any
+    flow: Flow[..., Any],
+    name: str,
+    about: str,
+    parameters: dict[str, Any],
+    *,
+    limit: ConcurrencyLimitConfig = QUEUED,
+    **when: Any,
 ) -> RunnerDeployment:
     """A deployment that others find by its module: whoever runs it needs no checkout."""
     return RunnerDeployment.from_flow(
@@ -70,7 +77,7 @@ def _deployment(
         parameters=parameters,
         description=about,
         tags=["culpa"],
-        concurrency_limit=QUEUED,
+        concurrency_limit=limit,
         entrypoint_type=EntrypointType.MODULE_PATH,
         **when,
     )

@@ -8,7 +8,8 @@ is tried again at the next pass. A pass that was killed is made good by the next
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,12 @@ class Watch:
         within = Path(arrival.file)
         return self.out_folder / within.with_name(f"{_name(within)}.cleaned.parquet")
 
+    @property
+    def options(self) -> str:
+        """A hash of what the files are cleaned with: a file that was refused is tried again when it changes."""
+        chosen = self.settings.model_dump_json(exclude={"source", "notify"}, exclude_defaults=True)
+        return sha256(chosen.encode()).hexdigest()
+
     def payload_of(self, arrival: Arrival) -> dict[str, Any]:
         """What is told of an arrival: enough to clean it elsewhere."""
         settings = self.settings_of(arrival)
@@ -72,6 +79,8 @@ class Watched:
     known: Mapping[str, str] = field(default_factory=dict)  # file -> the file of the same content, taken in before
     bad: Mapping[str, str] = field(default_factory=dict)  # file -> why it cannot be taken in
     failed: Mapping[str, str] = field(default_factory=dict)  # file -> what went wrong; tried again
+    unusable: Mapping[str, str] = field(default_factory=dict)  # file -> why it cannot even be noted
+    refused: int = 0  # files that cannot be taken in as they are, those that were bad at earlier passes among them
 
     def as_json(self) -> str:
         """All of it as one JSON object."""
@@ -82,6 +91,12 @@ class Watched:
         lines = [f"watched {self.folder}: {len(self.noticed)} new, {len(self.cleaned)} cleaned"]
         lines += [f"  {file}: noticed" for file in self.noticed]
         lines += [f"  {file}: the same rows as {other}, taken in before" for file, other in self.known.items()]
+        lines += [f"  warning: {file} is left out: {why}" for file, why in self.unusable.items()]
+        if self.refused:
+            lines.append(
+                f"  {self.refused} refused until they or the options change; why: "
+                "SELECT file, error FROM arrivals WHERE error IS NOT NULL"
+            )
         return lines + [line for result in self.cleaned for line in result.as_lines()]
 
 
@@ -94,14 +109,14 @@ def read_watch(
     **options: Any,
 ) -> Watch:
     """A Watch from what a user gave, or BadInput."""
-    place = Path(folder).absolute()
+    place = Path(folder).resolve()  # a link to it is the same folder, whose files are cleaned once
     settings = read_settings(str(place), **options)
     out = Path(out_folder).absolute() if out_folder else place.with_name(f"{place.name}.cleaned")
     if settle < 0:
         raise BadInput(f"settle must be at least 0 seconds, got {settle}")
     if settings.out is not None:
         raise BadInput("a watched folder has many cleaned files: name their folder with --out-folder, not --out")
-    if out.resolve().is_relative_to(place.resolve()):
+    if out.resolve().is_relative_to(place):
         raise BadInput(f"the cleaned files in {out} would be noticed as new ones of {place}: name another --out-folder")
     return Watch(place, settings, settle, out, only_notice)
 
@@ -113,15 +128,16 @@ def watch_folder(
     store, settings = watch.settings.store, watch.settings
     stores.create(store)
     leave_out = [path for path in (*settings.references.values(), store) if isinstance(path, Path)]
-    found = arrivals.new_arrivals(store, watch.folder, watch.settle, leave_out)
+    found, unusable = arrivals.new_arrivals(store, watch.folder, watch.settle, leave_out)
     for arrival in found:  # before it is noted: whoever dies in between announces it again, under the same name
         watch.out_of(arrival).parent.mkdir(parents=True, exist_ok=True)
         announce(watch, arrival)
     noted = arrivals.note(store, found)
     noticed = tuple(arrival.file for arrival in noted)
     if watch.only_notice:
-        return Watched(watch.folder, noticed)
-    return Watched(watch.folder, noticed, *_clean_each(watch, clean))
+        return Watched(watch.folder, noticed, unusable=unusable)
+    watched = Watched(watch.folder, noticed, *_clean_each(watch, clean), unusable=unusable)
+    return replace(watched, refused=len(arrivals.refused(store, watch.folder, watch.options)))
 
 
 def check_none_failed(watched: Watched) -> Watched:
@@ -140,7 +156,7 @@ def _clean_each(watch: Watch, clean: Callable[[Settings], Result]) -> Outcome:
     """Clean every file that waits: the results, then files known by another name, bad ones, and failed ones."""
     store, results = watch.settings.store, []
     known, bad, failed = dict[str, str](), dict[str, str](), dict[str, str]()
-    for arrival in arrivals.waiting(store, watch.folder):
+    for arrival in arrivals.waiting(store, watch.folder, watch.options):
         tell(arrival.file, 0.0)
         try:
             other = arrivals.twin(store, arrival)
@@ -152,7 +168,7 @@ def _clean_each(watch: Watch, clean: Callable[[Settings], Result]) -> Outcome:
             arrivals.take_in(store, arrival, run_id)
         except (BadInput, Refused) as error:
             bad[arrival.file] = str(error)
-            arrivals.refuse(store, arrival, str(error))
+            arrivals.refuse(store, arrival, str(error), watch.options)
         except Exception as error:
             failed[arrival.file] = str(error) if isinstance(error, CulpaError) else f"{type(error).__name__}: {error}"
     return tuple(results), known, bad, failed

@@ -205,6 +205,7 @@ WITH described (relation, "column", comment) AS (VALUES
     ('arrivals', 'noticed_at', 'when it was noticed, UTC'),
     ('arrivals', 'run_id', 'the run that took it in; NULL: not yet'),
     ('arrivals', 'error', 'why it cannot be taken in; NULL: nothing wrong'),
+    ('arrivals', 'options', 'a hash of the options with which it cannot be taken in: with others it is tried again'),
     ('carried', 'from_run', 'the run whose scores they carry on'),
     ('current_decisions', 'state', 'valid: applied; deferred: the rule stands; stale: the content has changed since, not applied; invalid: the '
                                    'new label cannot be, a publish refuses; gone: in no current run; unknown row: in none at all; '

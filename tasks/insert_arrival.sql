@@ -1,2 +1,2 @@
-INSERT INTO arrivals (folder, file, bytes, modified_at, checksum, noticed_at, run_id, error)
-VALUES ($folder, $file, $bytes, $modified_at, $checksum, $noticed_at, $run_id, $error)
+INSERT INTO arrivals (folder, file, bytes, modified_at, checksum, noticed_at, run_id, error, options)
+VALUES ($folder, $file, $bytes, $modified_at, $checksum, $noticed_at, $run_id, $error, $options)

@@ -169,6 +169,13 @@ class Options(BaseModel):
         default=None, pattern=r"^\d+(\.\d+)?\s*[KMGT]i?B$", description="DuckDB's memory limit, such as 4GB"
     )
 
+    @field_validator("notify")
+    @classmethod
+    def _usable_address(cls, value: str | None) -> str | None:
+        if value is not None and not urlsplit(value).hostname:  # which also refuses what is no address at all
+            raise ValueError("an address that names no host")
+        return value
+
     @field_validator("proxy")
     @classmethod
     def _known_proxy(cls, value: str) -> str:

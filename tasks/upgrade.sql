@@ -126,6 +126,7 @@ CREATE TABLE IF NOT EXISTS arrivals (           -- files that a watched folder w
     run_id VARCHAR                      -- the run that took it in; NULL: not yet
 );
 ALTER TABLE arrivals ADD COLUMN IF NOT EXISTS error VARCHAR;                  -- why it cannot be taken in; NULL: nothing wrong
+ALTER TABLE arrivals ADD COLUMN IF NOT EXISTS options VARCHAR;                -- hash of the options with which it cannot
 
 CREATE TABLE IF NOT EXISTS carried (            -- rows of a batch that were scored before with the same content
     run_id VARCHAR NOT NULL,

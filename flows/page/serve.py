@@ -5,6 +5,7 @@ import threading
 import webbrowser
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from culpa.tasks.errors import BadInput
@@ -27,11 +28,11 @@ def serve(
 
         from culpa.flows.page.app import make_app
     except ImportError as error:
-        raise BadInput(f"the page needs {error.name}: pip install 'culpa[review]'") from error
+        raise BadInput(f"the page needs {error.name}: install culpa with its extra [review]") from error
     from culpa.flows.page.security import Door
     from culpa.tasks.queue import Desk
 
-    with _listening(port) as listening:
+    with _listening(port) as listening, TemporaryDirectory(prefix="culpa-review-") as way:
         desk = Desk(store, dataset, source)
         try:
             door = Door(listening.getsockname()[1])
@@ -41,10 +42,17 @@ def serve(
             )  # fmt: skip
             print(f"{desk.dataset}: {len(desk.queue):,} flagged rows at {door.url} (Ctrl-C ends it)", flush=True)
             if open_browser:
-                threading.Timer(0.5, webbrowser.open, [door.url]).start()
+                threading.Timer(0.5, webbrowser.open, [_way_to(door.url, way).as_uri()]).start()
             _run(uvicorn.Server(settings), listening)
         finally:
             desk.close()
+
+
+def _way_to(url: str, folder: str) -> Path:
+    """A file that leads to the address: what a browser is called with, any user of the machine can read."""
+    file = Path(folder) / "review.html"  # the folder is its owner's alone
+    file.write_text(f'<!doctype html><meta http-equiv="refresh" content="0; url={url}">', encoding="utf-8")
+    return file
 
 
 def _run(server: "uvicorn.Server", listening: socket.socket) -> None:

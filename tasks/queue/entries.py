@@ -140,7 +140,8 @@ def _sources(
                 f"""SELECT r.row_id, CAST(data.{quoted(source_column)} AS VARCHAR)
                     FROM rows r JOIN {quoted(run.data_table)} data
                         ON data.__row_id = r.row_id AND data.__row_hash = r.row_hash
-                    SEMI JOIN tags t ON t.run_id = r.run_id AND t.row_id = r.row_id AND t.tag <> 'neither'
+                    SEMI JOIN tags t ON t.run_id = r.run_id AND t.row_id = r.row_id
+                        AND (t.corner <> 'neither' OR t.tag <> 'neither' OR t.droppable)
                     WHERE r.run_id = ?""",
                 [run.run_id],
             ).fetchall()

@@ -47,7 +47,8 @@ def test_every_parameter_is_one_of_the_flow_and_of_its_type(deployment: dict[str
 def test_every_deployment_says_what_it_is_for_and_queues_up(deployment: dict[str, Any]) -> None:
     assert deployment["description"]
     assert "culpa" in deployment["tags"]
-    assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+    too_early = "CANCEL_NEW" if deployment["name"] == "watch" else "ENQUEUE"  # the next look makes up for one left out
+    assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": too_early}
     assert deployment["work_pool"]["name"] == "culpa"
     assert "CULPA_TIMEOUT_SECONDS" in deployment["work_pool"]["job_variables"]["env"]
 
@@ -69,7 +70,8 @@ def test_served_deployments_are_found_by_module_and_queue_up() -> None:
     for one, entrypoint in ((nightly, "clean"), (watching, "watch"), (arrival, "clean"), (publishing, "publish")):
         assert one.entrypoint == f"culpa.flows.{entrypoint}.{entrypoint}"
         assert one.concurrency_limit == 1
-        assert one.concurrency_options.collision_strategy == "ENQUEUE"
+        too_early = "CANCEL_NEW" if one is watching else "ENQUEUE"
+        assert one.concurrency_options.collision_strategy == too_early
         assert load_flow_from_entrypoint(one.entrypoint).name == one.flow_name
     assert [schedule.schedule.cron for schedule in nightly.schedules] == ["0 3 * * *"]
     assert arrival.parameters == {"label": "y"}  # the store comes with the event

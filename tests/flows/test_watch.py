@@ -3,8 +3,10 @@
 import json
 import os
 import threading
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -144,6 +146,50 @@ def test_a_bad_file_is_noted_and_does_not_stop_the_others(incoming: Path, error:
     assert cleaner.asked == ["a", "b", "a"]  # ... until it changes, if only by a touch
 
 
+def test_files_that_a_wrong_option_made_bad_are_counted_and_tried_again_with_another(incoming: Path) -> None:
+    (incoming / "a.csv").write_text("y\n1\n")
+    wrong = Cleaner(a=BadInput("no column 'z'"))
+    assert look(incoming, wrong, label="z").refused == 1
+    again = look(incoming, wrong, label="z")
+    assert (wrong.asked, again.bad, again.refused) == (["a"], {}, 1)
+    assert "1 refused until they or the options change" in "\n".join(again.as_lines())
+    right = Cleaner()
+    assert look(incoming, right, label="y").refused == 0
+    assert (right.asked, fates(incoming)) == (["a"], {"a.csv": "run a"})
+
+
+def test_a_file_that_cannot_be_noted_is_reported_and_does_not_stop_the_others(
+    incoming: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_at = Path.stat
+
+    def stat(path: Path, **how: Any) -> Any:  # few file systems hold such a time, network shares do
+        found = look_at(path, **how)
+        far = SimpleNamespace(st_mode=found.st_mode, st_size=found.st_size, st_mtime_ns=10**21)
+        return far if path.name == "far.csv" else found
+
+    monkeypatch.setattr(Path, "stat", stat)
+    for name in (os.fsencode(incoming) + b"/bad\xff.csv", incoming / "far.csv", incoming / "good.csv"):
+        Path(os.fsdecode(name)).write_text("y\n1\n")
+    cleaner = Cleaner()
+    watched = look(incoming, cleaner)
+    assert (watched.noticed, cleaner.asked) == (("good.csv",), ["good"])
+    said = "\n".join(replace(watched, cleaned=()).as_lines())
+    assert "warning: bad\\xff.csv is left out: its name is not UTF-8" in said
+    assert "warning: far.csv is left out: its time of change" in said
+    said.encode()
+    assert look(incoming, cleaner).noticed == ()
+
+
+def test_a_folder_and_a_link_to_it_are_one(incoming: Path) -> None:
+    (incoming / "a.csv").write_text("y\n1\n")
+    incoming.with_name("link").symlink_to(incoming)
+    cleaner = Cleaner()
+    look(incoming, cleaner)
+    assert look(incoming.with_name("link"), cleaner).noticed == ()
+    assert cleaner.asked == ["a"]
+
+
 def test_what_failed_for_another_reason_is_tried_again_and_the_scheduler_hears_of_it(incoming: Path) -> None:
     (incoming / "a.csv").write_text("y\n1\n")
     broken = Cleaner(a=CulpaError("the store was busy"))
@@ -174,7 +220,7 @@ def test_two_passes_at_a_time_note_a_file_once(incoming: Path) -> None:
     (incoming / "a.csv").write_text("y\n1\n")
     store = Path("culpa.duckdb")
     stores.create(store)
-    found = arrivals.new_arrivals(store, incoming, 0.0)
+    found, _ = arrivals.new_arrivals(store, incoming, 0.0)
     assert len(arrivals.note(store, found)) == 1
     assert arrivals.note(store, found) == []
 

@@ -311,7 +311,10 @@ def test_excel_offers_the_decisions_as_a_list_and_keeps_typed_numbers_as_texts(f
 
 def test_without_openpyxl_the_error_names_the_extra(folder: Path) -> None:
     run = pets(folder)
-    with patch.dict("sys.modules", {"openpyxl": None}), pytest.raises(BadInput, match=r"pip install 'culpa\[excel\]'"):
+    with (
+        patch.dict("sys.modules", {"openpyxl": None}),
+        pytest.raises(BadInput, match=r"install culpa with its extra \[excel\]"),
+    ):
         export_review(run.store, folder / "review.xlsx")
     assert not (folder / "review.xlsx").exists()
 
