@@ -278,5 +278,5 @@ def test_decisions_can_be_written_after_a_query_has_locked_its_connection(tmp_pa
 
 def test_without_its_packages_the_command_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    with pytest.raises(BadInput, match=r"culpa\[review\]"):
+    with pytest.raises(BadInput, match=r"its extra \[review\]"):
         serving.serve(tmp_path / "x", dataset=None, source=None, by=None, port=0, open_browser=False)
