@@ -18,6 +18,7 @@ from culpa.influence.gate.split import choosing_and_judging
 from culpa.influence.proxies import AUTO, ProxyOptions, is_brought
 from culpa.influence.rows import Rows
 from culpa.tasks import prepare, tokens, work
+from culpa.tasks.batch import base
 from culpa.tasks.batch.order import batch_plan, is_fresh, more_sides, order_batch
 from culpa.tasks.brought import code_of
 from culpa.tasks.errors import BadInput
@@ -76,6 +77,8 @@ def train_in(folder: Path, run_id: str, settings: Settings, progress: Progress |
     if not (folder / RUN).is_file():
         return  # a batch of rows that were scored before
     prepared = load_prepared(folder)
+    if base.joins(folder):  # a kept model scores the batch: the proxies only bear witness, and need no rounds
+        settings = settings.model_copy(update={"rounds": 0})
     joblib.dump(fit(prepared.rows, settings, proxy_options(prepared, settings), progress), folder / TRAINED)
 
 

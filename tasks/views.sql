@@ -100,7 +100,7 @@ WITH last AS (
     SELECT * FROM grounded_decisions
     QUALIFY row_number() OVER (PARTITION BY dataset, row_id, row_hash ORDER BY reviewed_at DESC, decision_id DESC) = 1
 )
-SELECT u.dataset, r.run_id, r.position, r.row_id, r.row_hash, r.given_label, r.is_reference,
+SELECT u.dataset, r.run_id, r.position, r.row_id, r.row_hash, r.given_label, r.duplicate_group, r.is_reference,
        coalesce(t.tag, 'neither') AS tag, t.reason AS rule_reason, coalesce(t.droppable, false) AS droppable,
        h.reason AS held_back,
        d.decision_id, d.decision, d.new_label, d.reviewed_by, d.reviewed_at, d.note,

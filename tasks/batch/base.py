@@ -27,6 +27,7 @@ __all__ = [
     "find",
     "forget",
     "is_kept",
+    "joins",
     "keep",
     "load",
     "part",
@@ -74,6 +75,11 @@ def sort_members(connection: duckdb.DuckDBPyConnection, kept: Path | None, folde
     connection.execute(f"CREATE OR REPLACE TEMP TABLE members AS {members}")
     to_come = "SELECT row_id, row_hash, label FROM accepted UNION ALL SELECT row_id, row_hash, label FROM fresh"
     pq.write_table(connection.sql(to_come).to_arrow_table(), folder / MEMBERS)
+
+
+def joins(folder: Path) -> bool:
+    """Whether the batch will be scored by a model of all accepted rows, kept or begun with it."""
+    return part(folder, "joining").features.is_file()
 
 
 def is_kept(folder: Path) -> bool:

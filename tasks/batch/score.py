@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from culpa.influence.assess import Progress, Scored, score_rows
+from culpa.influence.assess import Progress, Scored, score_rows, train_proxies
 from culpa.influence.batches import begin, compare, cut, join, judge_batch
 from culpa.influence.rows import Rows
 from culpa.tasks.batch import base
@@ -42,10 +42,12 @@ def refused_of(prepared: "Prepared") -> Rows:
 
 
 def _beside(prepared: "Prepared", settings: "Settings", tell: Progress) -> Scored:
-    fresh = prepared.is_fresh
+    fresh, trained = prepared.is_fresh, prepared.trained
     assert fresh is not None
+    if base.joins(prepared.folder):  # trained as a witness only, without rounds
+        trained = train_proxies(prepared.rows, proxy=settings.proxy, seed=settings.seed, rounds=settings.rounds)
     found = score_rows(
-        prepared.trained,
+        trained,
         prepared.rows,
         reference=prepared.reference,
         others=prepared.others,
@@ -53,14 +55,14 @@ def _beside(prepared: "Prepared", settings: "Settings", tell: Progress) -> Score
         progress=tell,
     )
     told = {"scored_beside": int((~fresh).sum()), "scored_by": "the proxies of the batch and the rows beside it"}
-    judged, compared = judge_batch(prepared.trained, found, prepared.rows, fresh, refused_of(prepared))
+    judged, compared = judge_batch(trained, found, prepared.rows, fresh, refused_of(prepared))
     note_drifts(prepared, compared)
     return replace(judged, report=judged.report | told)
 
 
 def _by_model(run_id: str, onto: str, prepared: "Prepared", settings: "Settings", tell: Progress) -> Scored | None:
     """The model of all accepted rows joined by the batch, and kept for the next; None where there is none."""
-    if not base.part(prepared.folder, "joining").features.is_file():
+    if not base.joins(prepared.folder):
         return None
     joining, leaving = (read_rows(base.part(prepared.folder, name), prepared.classes)[0] for name in base.QUERIES)
     model = base.load(prepared.folder)

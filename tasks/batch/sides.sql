@@ -12,21 +12,19 @@ FROM rows r ANTI JOIN known k ON k.row_id = r.row_id
 WHERE r.run_id = {run} AND r.given_label IS NOT NULL;
 
 -- Rows that come again with another content, or without a label, stand for themselves no more; those that are known do.
+-- IN, unlike a join, always keeps the smaller side in memory: that of the batch.
 CREATE OR REPLACE TEMP TABLE present AS
 SELECT v.row_id, v.row_hash, CASE WHEN v.outcome = 'relabelled' THEN v.new_label ELSE v.given_label END AS label, v.outcome,
-       r.duplicate_group + 1000000000000 * u.turn AS duplicate_group, v.is_reference, v.run_id, v.position
+       v.duplicate_group + 1000000000000 * u.turn AS duplicate_group, v.is_reference, v.run_id, v.position
 FROM verdicts v
 JOIN current_runs u ON u.run_id = v.run_id
-JOIN rows r ON r.run_id = v.run_id AND r.row_id = v.row_id
-LEFT JOIN known k ON k.row_id = v.row_id
-ANTI JOIN (
-    SELECT row_id FROM rows WHERE run_id = {run} AND row_id NOT IN (SELECT row_id FROM known)
-) replaced ON replaced.row_id = v.row_id
-WHERE u.dataset = {dataset} AND (v.run_id <> {run} OR k.row_id IS NOT NULL) AND v.given_label IS NOT NULL
+WHERE u.dataset = {dataset} AND v.given_label IS NOT NULL
+  AND (v.run_id <> {run} OR v.row_id IN (SELECT row_id FROM known))
+  AND v.row_id NOT IN (SELECT row_id FROM rows WHERE run_id = {run} AND row_id NOT IN (SELECT row_id FROM known))
   AND (v.run_id, v.row_id) NOT IN (SELECT (run_id, row_id) FROM superseded_rows);
 
-CREATE OR REPLACE TEMP TABLE accepted AS SELECT * EXCLUDE outcome FROM present WHERE outcome <> 'dropped';
-CREATE OR REPLACE TEMP TABLE refused AS SELECT * EXCLUDE outcome FROM present WHERE outcome = 'dropped';
+CREATE OR REPLACE TEMP VIEW accepted AS SELECT * EXCLUDE outcome FROM present WHERE outcome <> 'dropped';
+CREATE OR REPLACE TEMP VIEW refused AS SELECT * EXCLUDE outcome FROM present WHERE outcome = 'dropped';
 
 CREATE OR REPLACE TEMP TABLE beside AS
 SELECT * FROM accepted

@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from culpa.flows.plain import clean, flag, publish
 from culpa.influence.linear.growing import Growing
 from culpa.tasks.batch import base, sides
+from culpa.tasks.batch import score as batch_score
 from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.explain import explain
@@ -263,6 +264,19 @@ def test_a_kept_model_that_is_taken_away_meanwhile_costs_one_whole_fit(pets, mon
     report = pets.report(pets.clean(table(20, first=620, seed=2)[0], "third", flag))
     assert taken[0] is not None
     assert report["proxies"]["linear"]["changed_since_whole_fit"] == 20
+
+
+def test_where_no_model_can_begin_a_batch_is_judged_beside_the_rows_as_well(pets, monkeypatch):
+    def no_model(*_):
+        raise ValueError("too large a model")
+
+    monkeypatch.setattr(batch_score, "begin", no_model)
+    batch, wrong = table(200, first=600, seed=1)
+    run = pets.clean(batch, "second", flag)
+    assert pets.report(run)["scored_by"] == "the proxies of the batch and the rows beside it"
+    found = pd.DataFrame(pets.asked(f"SELECT row_id, suspicion FROM scores WHERE run_id = '{run.run_id}'"))
+    suspicion = found.set_index("row_id").loc[batch["id"], "suspicion"]
+    assert roc_auc_score(wrong, suspicion) > 0.97
 
 
 def test_of_a_handful_of_rows_a_few_may_go_whatever_their_share(pets):
