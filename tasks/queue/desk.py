@@ -163,7 +163,8 @@ class Desk:
                 raise
             now = self._now  # may be another queue by now, in which the row stands elsewhere, or no more
             if (entry := now.queue.place.get(row_id)) is not None:  # until a refresh sees what it means beside others'
-                now.standings.decided[entry], now.standings.last_id[entry] = decision != "defer", done.last_id
+                now.standings.decided[entry], now.standings.unsettled[entry] = decision != "defer", decision == "defer"
+                now.standings.last_id[entry] = done.last_id
         return done
 
     def undo(self, row_id: str, decision_id: int, *, by: str, seen: Seen) -> Decided:
@@ -219,7 +220,7 @@ class Desk:
             last_id=max((one["decision_id"] for one in view.decisions), default=0),
             decided=bool(now.standings.decided[entry]),
             disputed=bool(now.standings.disputed[entry]),
-            must_see=bool(now.queue.columns["must_see"][entry]),
+            must_see=bool(now.queue.columns["rule_drops"][entry] or now.standings.unsettled[entry]),
             source=str(now.queue.sources[entry]),
             number=at + 1 if at < len(places) and places[at] == entry else 0,
             matching=len(places),

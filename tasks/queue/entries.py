@@ -81,7 +81,7 @@ class Queue:
         if wanted.source is not None:
             found &= self.sources == wanted.source
         if wanted.must_see:
-            found &= self.columns["must_see"]
+            found &= self.must_see(standings)
         ranges = {
             "suspicion": (wanted.suspicion_from, wanted.suspicion_to),
             "probability_wrong": (wanted.probability_from, wanted.probability_to),
@@ -92,6 +92,11 @@ class Queue:
             if high is not None:
                 found &= self.columns[name] <= high
         return found
+
+    def must_see(self, standings: Standings) -> NDArray[np.bool_]:
+        """Which entries a person must see before a publish, as review_queue has it, decided or not; a new array."""
+        dropped: NDArray[np.bool_] = self.columns["rule_drops"] | standings.unsettled
+        return dropped
 
     def values(self, name: str) -> list[str]:
         """The different values of a column of texts, for a list to choose from; `source` is one of them."""
@@ -120,7 +125,7 @@ def _columns(connection: duckdb.DuckDBPyConnection, sql: str, dataset: str) -> d
 def _array(name: str, values: list[Any]) -> NDArray[Any]:
     if name in NUMBERS:
         return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-    return np.array(values, dtype=np.bool_ if name in ("must_see", "decided") else np.object_)
+    return np.array(values, dtype=np.bool_ if name in ("rule_drops", "decided") else np.object_)
 
 
 def _sources(

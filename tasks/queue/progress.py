@@ -30,7 +30,7 @@ def measure(queue: Queue, standings: Standings) -> Progress:
     return Progress(
         total=len(queue),
         decided=int(standings.decided.sum()),
-        must_see_left=int((queue.columns["must_see"] & left).sum()),
+        must_see_left=int((queue.must_see(standings) & left).sum()),
         disputed=int(standings.disputed.sum()),
         precision_left=float(known.mean()) if len(known) else None,
     )

@@ -1,4 +1,4 @@
-"""How the entries of the queue stand: decided or not, the last decision's number, whether people disagree."""
+"""How the entries of the queue stand: decided or not, the last decision's number, whether people disagree, what waits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +17,15 @@ class Standings:
     """Arrays of one value per entry. They are replaced in place, one entry at a time, as decisions come in."""
 
     decided: NDArray[np.bool_]
+    unsettled: NDArray[np.bool_]  # the last decision is deferred, stale or invalid
     disputed: NDArray[np.bool_]
     last_id: NDArray[np.int64]  # of the last decision on the row; 0: none
 
     @classmethod
     def at_first(cls, decided: NDArray[np.bool_]) -> "Standings":
         """As the queue has them; `read_standings` with since = 0 adds the rest."""
-        return cls(decided.copy(), np.zeros(len(decided), np.bool_), np.zeros(len(decided), np.int64))
+        none = np.zeros(len(decided), np.bool_)
+        return cls(decided.copy(), none, none.copy(), np.zeros(len(decided), np.int64))
 
     def matching(self, state: str) -> NDArray[np.bool_]:
         """Which entries stand so; a new array."""
@@ -40,9 +42,9 @@ def read_standings(
     """Bring the standings up to date with all decisions after number `since`; gives the entries that changed."""
     found = connection.execute(statement("queue/standings"), {"dataset": dataset, "since": since}).fetchall()
     changed = []
-    for row_id, decided, last_id, disputed in found:
+    for row_id, decided, unsettled, last_id, disputed in found:
         if (entry := place.get(row_id)) is not None:
             standings.decided[entry], standings.disputed[entry] = decided, disputed
-            standings.last_id[entry] = last_id
+            standings.unsettled[entry], standings.last_id[entry] = unsettled, last_id
             changed.append(entry)
     return changed

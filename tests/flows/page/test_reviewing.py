@@ -156,8 +156,8 @@ def test_each_decision_is_a_line_of_its_own_and_moves_the_progress(page):
     assert said(run) == [("r4", "relabel", "cat", "ann"), ("r7", "drop", None, "ann"), ("r5", "defer", None, "ann")]
     assert ask(run.store, "SELECT note FROM decisions WHERE row_id = 'r4'") == [("it purrs",)]
     now = progress(ann)
-    assert (now["total"], now["decided"], now["must_see_left"]) == (3, 2, 0)
-    assert ann.ids() == ["r5"]
+    assert (now["total"], now["decided"], now["must_see_left"]) == (3, 2, 1)  # who defers a row asks for another look
+    assert ann.ids() == ann.ids(must_see="true") == ["r5"]
     assert set(ann.ids(state="decided")) == {"r4", "r7"}
 
 
@@ -212,6 +212,17 @@ def test_undo_of_a_first_decision_puts_the_row_back_and_the_rule_stands(page):
     assert ask(run.store, "SELECT note FROM decisions WHERE decision_id = 2") == [("took back keep",)]
     assert ask(run.store, "SELECT outcome FROM verdicts WHERE row_id = 'r4'") == [("dropped",)]
     assert "r4" in ann.ids()
+
+
+def test_what_must_be_seen_is_what_review_queue_says_after_each_decision_and_each_undo(page):
+    run, ann, _ = page
+    for row, decision in (("r5", "keep"), ("r4", "drop"), ("r7", "defer"), ("r5", "defer")):
+        done = ann.decide(ann.row(row, 0), decision).json()
+        ann.undo(ann.row(row, 0), done["decision_id"])
+        waits = {row_id for (row_id,) in ask(run.store, "SELECT row_id FROM review_queue WHERE must_see")}
+        assert set(ann.ids(must_see="true")) == waits
+        assert progress(ann)["must_see_left"] == len(waits)
+    assert waits == {"r4", "r5", "r7"}  # a row that somebody looked at and left open is one to look at again
 
 
 def test_undo_restores_what_another_person_had_decided(page):
