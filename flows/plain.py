@@ -12,6 +12,7 @@ from culpa.flows.story import Steps, clean_table, earlier_run, flag_table, publi
 from culpa.flows.watching import Watch, Watched, read_watch, watch_folder
 from culpa.tasks.arrivals import Arrival
 from culpa.tasks.check import check
+from culpa.tasks.errors import BadInput
 from culpa.tasks.gate import gate
 from culpa.tasks.ingest import ingest
 from culpa.tasks.locations import Location
@@ -37,7 +38,10 @@ def clean(source: Source, **options: Any) -> Result:
 
 def watch(folder: str | Path, **options: Any) -> Watched:
     """One pass over a folder: clean its settled new files, each once. Options: settle, out_folder, and Settings'."""
-    return watch_folder(read_watch(folder, **options), lambda settings: clean_table(settings, STEPS), _tell_nobody)
+    found = read_watch(folder, **options)
+    if found.only_notice:
+        raise BadInput("only_notice tells of files by an event of Prefect's, and a plain run sends none: leave one out")
+    return watch_folder(found, lambda settings: clean_table(settings, STEPS), _tell_nobody)
 
 
 def _tell_nobody(watch: Watch, arrival: Arrival) -> None:

@@ -292,6 +292,8 @@ def test_the_command_cleans_what_arrived_and_says_what_was_bad(
     assert answer([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["noticed"] == []
     assert answer(["watch", "nowhere", "--label", "y", "--plain"]) == 2
+    assert answer([*words, "--only-notice"]) == 2
+    assert "a plain run sends none" in capsys.readouterr().err
 
 
 def test_the_flow_watches_by_sub_flows(incoming: Path, prefect_server: None) -> None:
