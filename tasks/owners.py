@@ -1,13 +1,15 @@
 """Who made a file, and does that process still live? So that what a killed run left behind can be swept away.
 
-A signature names the machine and the process: `host-4711`. A process of another machine cannot be asked, so its
-files count as abandoned after a day without a write.
+A signature names the machine, what its processes' numbers count within (two containers may share a host name, and both
+have a process 7), and the process: `host_4026531836-4711`. A process from elsewhere cannot be asked, so its files count
+as abandoned after a day without a write.
 """
 
 import os
 import re
 import socket
 import time
+from functools import cache
 from pathlib import Path
 
 SIGNATURE = r"[^.-]+-\d+"
@@ -27,8 +29,13 @@ def is_abandoned(path: Path, signed: str) -> bool:
     return not _is_alive(int(process))
 
 
+@cache
 def _host() -> str:
-    return re.sub(r"\W", "_", socket.gethostname())
+    try:
+        within = re.sub(r"\D", "", os.readlink("/proc/self/ns/pid"))
+    except OSError:  # a system without such namespaces
+        within = "0"
+    return f"{re.sub(r'[^0-9A-Za-z]', '_', socket.gethostname())}_{within}"
 
 
 def _untouched_seconds(path: Path) -> float:

@@ -175,7 +175,7 @@ def test_a_folder_that_a_killed_publish_moved_aside_is_back_at_the_next(
     before = outputs.checksum(folder / "out")
     gone = subprocess.Popen(["true"])
     gone.wait()
-    signature = owners.signature().replace(str(os.getpid()), str(gone.pid))
+    signature = owners.signature().replace(f"-{os.getpid()}", f"-{gone.pid}")
     with monkeypatch.context() as context:
         context.setattr(owners, "signature", lambda: signature)
         draft = outputs.draft_of(folder / "out")
