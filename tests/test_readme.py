@@ -34,10 +34,11 @@ def filled(text: str) -> str:
 
 
 def sparing(words: list[str]) -> list[str]:
-    """What lets a command for a whole table end sooner: fewer trainings, and no checks of the run by itself."""
+    """What lets a command for a whole table end sooner: one proxy, fewer trainings, no checks of the run by itself."""
     if words[0] not in ("clean", "flag", "watch"):
         return []
-    return ["--seeds", "2", "--no-calibrate", "--no-faithfulness"]
+    proxy = [] if "--proxy" in words else ["--proxy", "linear"]
+    return [*proxy, "--seeds", "2", "--no-calibrate", "--no-faithfulness"]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from culpa.tasks.errors import BadInput, Refused
 from tests.flows.blobs import blobs, write_blobs
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
-CHOICES = {"label": "kind", "key": "id", "calibrate": False}
+CHOICES = {"label": "kind", "key": "id", "calibrate": False, "faithfulness": False, "seeds": 2}
 
 
 @pytest.fixture

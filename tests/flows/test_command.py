@@ -10,7 +10,8 @@ import pytest
 from culpa.flows.command import answer
 from tests.flows.blobs import write_blobs
 
-CHOICES = ["--label", "kind", "--key", "id"]
+QUICK = ["--seeds", "2", "--no-calibrate", "--no-faithfulness"]
+CHOICES = ["--label", "kind", "--key", "id", *QUICK]
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_plain_imports_no_prefect_and_starts_no_server(train: str) -> None:
     code = f"""
 import sys
 from culpa.flows.command import answer
-assert answer(["clean", {train!r}, "--label", "kind", "--plain"]) == 0
+assert answer(["clean", {train!r}, "--label", "kind", "--plain", *{QUICK!r}]) == 0
 assert not {{"prefect", "torch"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -45,7 +46,7 @@ assert not {{"prefect", "torch"}} & set(sys.modules)
     [
         (["clean", "train.parquet", "--label", "kin"], 2, "kind"),
         (["clean", "trian.parquet", "--label", "kind"], 2, "train.parquet"),
-        (["clean", "train.parquet", "--label", "kind", "--max-drop", "0.001"], 3, "max_drop"),
+        (["clean", "train.parquet", "--label", "kind", "--max-drop", "0.001", *QUICK], 3, "max_drop"),
         (["flag", "train.parquet", "--label", "kind", "--store", "train.parquet"], 2, "store"),
         (["publish", "0123", "--store", "none.duckdb"], 2, "none.duckdb"),
     ],
