@@ -1,4 +1,4 @@
-"""How the entries of the queue stand: decided or not, the last decision's number, whether people disagree, what waits."""
+"""How the entries of the queue stand: decided or waiting, the last decision's number, whether people disagree."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
