@@ -14,7 +14,7 @@ PROBLEMS = 1  # the exit code where something does not hold
 
 def check(*, store: Store = HERE, json_output: Json = False) -> int:
     """Check that the store and the files published from it are whole; exit code 1 names each problem and its cure."""
-    from culpa.tasks.inspect import inspect
+    from culpa.tasks.upkeep.inspect import inspect
 
     found = inspect(store)
     if json_output:
@@ -37,7 +37,7 @@ def prune(
     json_output: Json = False,
 ) -> None:
     """Forget the scores of old runs that are no part of a data set's present; decisions and lineage stay."""
-    from culpa.tasks.prune import prune as forget
+    from culpa.tasks.upkeep.prune import prune as forget
 
     pruned = forget(store, keep_days, dry_run=dry_run)
     if json_output:
@@ -63,7 +63,7 @@ def export(folder: Path, /, *, store: Store = HERE, json_output: Json = False) -
     folder
         where to; it must not be there yet
     """
-    from culpa.tasks.export import export_store
+    from culpa.tasks.upkeep.export import export_store
 
     done = export_store(store, folder)
     _say(f"exported to {folder}", done.tables, done.bytes, json_output)
@@ -77,7 +77,7 @@ def restore(folder: Path, /, *, store: Store = HERE, json_output: Json = False) 
     folder
         the exported folder
     """
-    from culpa.tasks.export import restore_store
+    from culpa.tasks.upkeep.export import restore_store
 
     done = restore_store(folder, store)
     _say(f"restored to {store}", done.tables, done.bytes, json_output)

@@ -33,9 +33,9 @@ from culpa.tasks import opening, work
 from culpa.tasks import store as stores
 from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput, CulpaError, Refused
-from culpa.tasks.inspect import inspect
 from culpa.tasks.outputs import sweep
 from culpa.tasks.runs import query
+from culpa.tasks.upkeep.inspect import inspect
 from culpa.tasks.views import use_current_views
 
 DATASETS = 3

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 from culpa.flows.plain import flag, publish
 from culpa.tasks.decide import decide
 from culpa.tasks.explain import explain
-from culpa.tasks.inspect import inspect
 from culpa.tasks.runs import query
+from culpa.tasks.upkeep.inspect import inspect
 
 CHEAPEST: dict[str, Any] = {
     "proxy": "linear", "rounds": 0, "folds": 2, "gate": "off", "calibrate": False, "faithfulness": False,

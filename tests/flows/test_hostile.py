@@ -18,13 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from culpa.flows.plain import flag
-from culpa.tasks.contents import changed_contents
 from culpa.tasks.errors import BadInput
 from culpa.tasks.ingest import ingest
 from culpa.tasks.runs import find_run
 from culpa.tasks.settings import read_settings
 from culpa.tasks.sql import filled, quoted
 from culpa.tasks.store import connect
+from culpa.tasks.upkeep.contents import changed_contents
 from culpa.tasks.views import stored_columns
 from tests.flows.hostile import CHEAPEST, ENDING, ROWS, TEXTS, table_of, through
 

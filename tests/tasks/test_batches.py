@@ -16,12 +16,12 @@ from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.explain import explain
 from culpa.tasks.ingest import ingest
-from culpa.tasks.inspect import inspect
 from culpa.tasks.runs import query
 from culpa.tasks.score import score
 from culpa.tasks.settings import read_settings
 from culpa.tasks.tag import tag
 from culpa.tasks.train import train
+from culpa.tasks.upkeep.inspect import inspect
 
 CHEAP = {"calibrate": False, "faithfulness": False, "report": False, "gate": "off", "proxy": "linear"}
 CLASSES = 3

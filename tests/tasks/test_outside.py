@@ -14,11 +14,11 @@ from culpa.flows.plain import clean, flag, publish
 from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput
 from culpa.tasks.evidence import SCHEMA
-from culpa.tasks.export import export_store, restore_store
 from culpa.tasks.groups import groups_of
-from culpa.tasks.inspect import inspect
 from culpa.tasks.outside import without_words
 from culpa.tasks.runs import list_runs
+from culpa.tasks.upkeep.export import export_store, restore_store
+from culpa.tasks.upkeep.inspect import inspect
 from tests.tasks.real_store import CHEAPEST, GUARDS, pets_table
 from tests.tasks.small_store import ask
 

@@ -17,10 +17,10 @@ from culpa.tasks import outputs, owners
 from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.publish import publish
-from culpa.tasks.published_files import changed_files
 from culpa.tasks.settings import read_settings
 from culpa.tasks.sinks import partitioned
 from culpa.tasks.store import connect
+from culpa.tasks.upkeep.published_files import changed_files
 from tests.tasks.small_store import HARMFUL, PETS, SmallRun, pets, small_run
 from tests.tasks.tables import animals, ask, ingested
 

@@ -1,5 +1,5 @@
 -- What must hold in every store, whatever happened to its writers; one line for each kind of problem and run that has it:
--- problem, run_id (or what else is concerned), rows, example. The words for people stand in tasks/inspect.py.
+-- problem, run_id (or what else is concerned), rows, example. The words for people stand in tasks/upkeep/inspect.py.
 WITH
 of_runs AS (
     SELECT 'rows' AS name, run_id, row_id FROM rows

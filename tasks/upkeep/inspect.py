@@ -11,11 +11,11 @@ from typing import Any
 import duckdb
 
 from culpa.tasks import outputs, work
-from culpa.tasks.contents import changed_contents
 from culpa.tasks.opening import SCHEMA_VERSION
-from culpa.tasks.published_files import changed_files
 from culpa.tasks.sql import quoted, statement
 from culpa.tasks.store import connect
+from culpa.tasks.upkeep.contents import changed_contents
+from culpa.tasks.upkeep.published_files import changed_files
 
 __all__ = ["Inspection", "Problem", "inspect"]
 
@@ -92,7 +92,7 @@ def inspect(store: Path) -> Inspection:
     """Look at everything in the store and at what was published from it. Errors: BadInput for a file that is none."""
     with connect(store, read_only=True) as connection:
         counts = _counts(connection)
-        problems = [Problem(*line) for line in connection.execute(statement("inspect")).fetchall()]
+        problems = [Problem(*line) for line in connection.execute(statement("upkeep/inspect")).fetchall()]
         problems += [Problem(*line) for line in changed_contents(connection)]
         problems += [Problem("view_broken", name, 1, said) for name, said in _broken_views(connection)]
         problems += [Problem(*line) for line in changed_files(connection)]

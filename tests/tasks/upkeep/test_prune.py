@@ -9,8 +9,8 @@ from culpa.flows.command import answer
 from culpa.tasks import store as stores
 from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput
-from culpa.tasks.inspect import inspect
-from culpa.tasks.prune import WHOLLY, prune
+from culpa.tasks.upkeep.inspect import inspect
+from culpa.tasks.upkeep.prune import WHOLLY, prune
 from tests.tasks.real_store import carried, cleaned, pets_table, real_store
 from tests.tasks.small_store import ask
 

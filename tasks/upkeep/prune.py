@@ -65,7 +65,7 @@ def prune(store: Path, keep_days: float, *, dry_run: bool = False) -> Pruned:
 def _old_runs(connection: duckdb.DuckDBPyConnection, before: datetime) -> tuple[tuple[str, ...], dict[str, int]]:
     """The runs to forget, and how many lines of which table that is."""
     use_current_views(connection)
-    found = connection.execute(statement("old_runs"), {"before": before}).fetchall()
+    found = connection.execute(statement("upkeep/old_runs"), {"before": before}).fetchall()
     runs = tuple(run_id for (run_id,) in found)
     lines = {table: _count(connection, table, "true", runs) for table in WHOLLY}
     lines["tags"] = _count(connection, "tags", UNFLAGGED, runs)

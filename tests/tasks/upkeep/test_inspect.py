@@ -9,8 +9,8 @@ import duckdb
 import pytest
 
 from culpa.flows.command import answer
-from culpa.tasks.inspect import SAID, inspect
 from culpa.tasks.opening import SCHEMA_VERSION
+from culpa.tasks.upkeep.inspect import SAID, inspect
 from tests.tasks.real_store import real_store
 
 FIRST = "(SELECT min(row_id) FROM rows)"

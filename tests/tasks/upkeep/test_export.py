@@ -10,9 +10,9 @@ from culpa.flows.command import answer
 from culpa.tasks import store as stores
 from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput, CulpaError
-from culpa.tasks.export import export_store, restore_store
-from culpa.tasks.inspect import inspect
 from culpa.tasks.publish import publish
+from culpa.tasks.upkeep.export import export_store, restore_store
+from culpa.tasks.upkeep.inspect import inspect
 from tests.tasks.real_store import GUARDS, real_store
 from tests.tasks.small_store import ask
 
@@ -148,7 +148,7 @@ def test_a_failed_export_leaves_no_folder(store: Path, tmp_path: Path, monkeypat
     def full(path: Path) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("culpa.tasks.export.checksum", full)
+    monkeypatch.setattr("culpa.tasks.upkeep.export.checksum", full)
     before = sorted(one.name for one in tmp_path.iterdir())
     with pytest.raises(CulpaError, match=r"No space left on device; nothing was exported"):
         export_store(store, tmp_path / "export")
