@@ -11,11 +11,11 @@ from culpa.flows.result import Result
 from culpa.flows.story import Steps, clean_table, earlier_run, flag_table, publish_run
 from culpa.flows.watching import Watch, Watched, read_watch, watch_folder
 from culpa.tasks.arrivals import Arrival
-from culpa.tasks.check import check
 from culpa.tasks.errors import BadInput
-from culpa.tasks.gate import gate
 from culpa.tasks.ingest import ingest
 from culpa.tasks.locations import Location
+from culpa.tasks.proving.check import check
+from culpa.tasks.proving.gate import gate
 from culpa.tasks.publish import publish as publish_step
 from culpa.tasks.report import write_report
 from culpa.tasks.score import score

@@ -22,9 +22,9 @@ from culpa.tasks.summary import summarize
 
 if TYPE_CHECKING:
     from culpa.tasks.ingest import Ingested
+    from culpa.tasks.proving.write_gate import Gated
     from culpa.tasks.publish import Published
     from culpa.tasks.tag import TagSummary
-    from culpa.tasks.write_gate import Gated
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -15,13 +15,14 @@ import pyarrow as pa
 
 from culpa.tasks import manifest
 from culpa.tasks.errors import CulpaError
-from culpa.tasks.gate import check_judged
 from culpa.tasks.guards import Guards, check_guards
 from culpa.tasks.locations import Location
 from culpa.tasks.memory import limit_memory
 from culpa.tasks.outputs import Drafts
 from culpa.tasks.outside import attach_data, outside_data
 from culpa.tasks.plan import make_plan, outcomes
+from culpa.tasks.proving.gate import check_judged
+from culpa.tasks.proving.write_gate import Gated
 from culpa.tasks.runs import Run, find_run
 from culpa.tasks.settings import Options
 from culpa.tasks.sides import Drafted, Progress, write_sides
@@ -31,7 +32,6 @@ from culpa.tasks.soft_weights import write_weights
 from culpa.tasks.sql import literal
 from culpa.tasks.store import connect, transaction
 from culpa.tasks.work import borrowed
-from culpa.tasks.write_gate import Gated
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from culpa.tasks.errors import CulpaError
 from culpa.tasks.evidence import find_evidence_of
 from culpa.tasks.memory import limit_memory
 from culpa.tasks.outside import without_words
-from culpa.tasks.proof import attach_proof
+from culpa.tasks.proving.proof import attach_proof
 from culpa.tasks.rounds import report_text, write_rounds
 from culpa.tasks.ruling import SCORE_COLUMNS, is_faithful, rows_of, ruling
 from culpa.tasks.runs import Run, find_run

@@ -27,8 +27,8 @@ from culpa.influence.faithfulness import measure_faithfulness
 from culpa.influence.network import Recipe
 from culpa.influence.rows import Rows
 from culpa.influence.self_test import run_self_test
-from culpa.tasks.check import check
 from culpa.tasks.ingest import Ingested, ingest
+from culpa.tasks.proving.check import check
 from culpa.tasks.ruling import rows_of, ruling
 from culpa.tasks.runs import find_run
 from culpa.tasks.score import score

@@ -22,14 +22,14 @@ from culpa.influence.gate import Trial
 from culpa.influence.rows import Rows
 from culpa.tasks.batch.order import rows_beside
 from culpa.tasks.batch.score import fresh_of, refused_of
-from culpa.tasks.decided import peoples
+from culpa.tasks.proving.decided import peoples
 from culpa.tasks.ruling import rows_of, ruling
 from culpa.tasks.score import write_scores
 from culpa.tasks.store import connect
 from culpa.tasks.train import Prepared, fit, proxy_options
 
 if TYPE_CHECKING:
-    from culpa.tasks.gate import Proposal
+    from culpa.tasks.proving.gate import Proposal
 
 __all__ = ["trials_in_turns"]
 

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from culpa.influence.assess import Progress
 from culpa.influence.faithfulness import measure_faithfulness
 from culpa.influence.self_test import run_self_test
-from culpa.tasks.planted import Scores, calibrate
-from culpa.tasks.proof import write_proof
+from culpa.tasks.proving.planted import Scores, calibrate
+from culpa.tasks.proving.proof import write_proof
 from culpa.tasks.ruling import is_faithful, rows_of, ruling
 from culpa.tasks.runs import Run, find_run
 from culpa.tasks.score import write_json

@@ -11,7 +11,7 @@ from culpa.tasks.errors import BadInput
 
 __all__ = ["order_of", "peoples"]
 
-Lines = Sequence[dict[str, Any]]  # tasks/proposed.sql
+Lines = Sequence[dict[str, Any]]  # tasks/proving/proposed.sql
 
 
 def peoples(lines: Lines, classes: Sequence[str], rows: Rows, row_ids: NDArray[Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from culpa.tasks.check import check
+from culpa.tasks.proving.check import check
 from culpa.tasks.score import score
 from culpa.tasks.settings import read_settings
 from culpa.tasks.tag import tag

@@ -20,16 +20,16 @@ from culpa.influence.gate.verdict import RULE
 from culpa.influence.proxies import fit_proxy, proxy_names
 from culpa.influence.rows import Rows
 from culpa.influence.scoring import main_proxy
-from culpa.tasks.decided import order_of, peoples
 from culpa.tasks.errors import BadInput
+from culpa.tasks.proving.decided import order_of, peoples
+from culpa.tasks.proving.turns import trials_in_turns
+from culpa.tasks.proving.write_gate import Gated
 from culpa.tasks.store import connect
 from culpa.tasks.train import Prepared, proxy_options
-from culpa.tasks.turns import trials_in_turns
-from culpa.tasks.write_gate import Gated
 
 if TYPE_CHECKING:
     from culpa.influence.proxy import Fitted
-    from culpa.tasks.gate import Proposal
+    from culpa.tasks.proving.gate import Proposal
     from culpa.tasks.settings import Settings
 
 __all__ = ["prove_plan"]

@@ -18,12 +18,12 @@ import duckdb
 from culpa.tasks import work
 from culpa.tasks.brought import code_of
 from culpa.tasks.errors import Refused
+from culpa.tasks.proving.write_gate import Gated, recall, write_gate
 from culpa.tasks.runs import Run, check_judged_by_rule, find_run, records
 from culpa.tasks.settings import Options, Settings
 from culpa.tasks.sql import statement
 from culpa.tasks.store import connect
 from culpa.tasks.views import use_current_views
-from culpa.tasks.write_gate import Gated, recall, write_gate
 
 if TYPE_CHECKING:
     from culpa.tasks.train import Prepared
@@ -36,7 +36,7 @@ class Proposal:
     """What a publish of the run would do by the rule and by people, as the gate is asked about it."""
 
     run: Run
-    lines: list[dict[str, Any]]  # row_id, proposed, dropped, new_label, ...: tasks/proposed.sql
+    lines: list[dict[str, Any]]  # row_id, proposed, dropped, new_label, ...: tasks/proving/proposed.sql
     settings: Settings
 
     @property
@@ -96,7 +96,7 @@ def _propose(store: Path, run_id: str, gate: str | None) -> Proposal:
 
 def _proposal(connection: duckdb.DuckDBPyConnection, store: Path, run: Run, gate: str | None) -> Proposal:
     use_current_views(connection)
-    lines = records(connection, statement("proposed"), {"run_id": run.run_id})
+    lines = records(connection, statement("proving/proposed"), {"run_id": run.run_id})
     settings = settings_of(store, run)
     return Proposal(run, lines, settings if gate is None else settings.model_copy(update={"gate": gate}))
 
@@ -115,7 +115,7 @@ def _judge(store: Path, proposal: Proposal, folder: Path | None, tell: Progress)
     if not removals:
         return replace(gated, passed=True, verdict="nothing to drop", reason="The rule drops nothing.")
     with _prepared(store, proposal, folder) as prepared:
-        from culpa.tasks.trials import prove_plan  # the proxies' libraries, only where something is judged
+        from culpa.tasks.proving.trials import prove_plan  # the proxies' libraries, only where something is judged
 
         return prove_plan(gated, _with_rule(proposal, prepared.folder), prepared, tell)
 
