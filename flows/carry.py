@@ -34,7 +34,7 @@ def export_queue(
     file
         the new file; who has it writes keep, drop, relabel or defer into its column decision
     """
-    from culpa.tasks.review_export import export_review
+    from culpa.tasks.reviews.review_export import export_review
 
     done = export_review(store, file, dataset=dataset, limit=limit, all_flagged=all_flagged)
     if json_output:
@@ -65,7 +65,7 @@ def import_decisions(
     file
         the filled-in file; lines without a decision are left out, and it may come twice
     """
-    from culpa.tasks.review_import import import_review
+    from culpa.tasks.reviews.review_import import import_review
 
     done = import_review(store, file, by=by or getpass.getuser(), dataset=dataset)
     if json_output:

@@ -12,7 +12,7 @@ from culpa.flows.show import show
 from culpa.tasks.errors import BadInput
 
 if TYPE_CHECKING:
-    from culpa.tasks.decide import Decided
+    from culpa.tasks.reviews.decide import Decided
 
 Store = Annotated[Path, Parameter(help="the DuckDB file with every score, tag and decision")]
 Dataset = Annotated[str | None, Parameter(help="the data set, where a row's name lies in several")]
@@ -49,7 +49,7 @@ def decide(
     chosen += ["relabel"] * (relabel is not None)
     who = by or getpass.getuser()
     if not chosen and len(rows) == 1 and rows[0].lower().endswith(FILES):
-        from culpa.tasks.decide import decide_from_csv
+        from culpa.tasks.reviews.decide import decide_from_csv
 
         return _say_decided(decide_from_csv(store, Path(rows[0]), by=who, dataset=dataset), json_output)
     if len(chosen) != 1:
@@ -57,7 +57,7 @@ def decide(
         raise BadInput(
             f"needed one of --keep, --drop, --relabel NEW, --defer, got {got}; or one decisions.csv and none"
         )
-    from culpa.tasks.decide import decide as note_decision
+    from culpa.tasks.reviews.decide import decide as note_decision
 
     decided = note_decision(store, rows, chosen[0], relabel, by=who, note=note, dataset=dataset)
     return _say_decided(decided, json_output)

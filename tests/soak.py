@@ -31,9 +31,9 @@ import pyarrow.parquet as pq
 from culpa.flows import plain
 from culpa.tasks import opening, work
 from culpa.tasks import store as stores
-from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput, CulpaError, Refused
 from culpa.tasks.outputs import sweep
+from culpa.tasks.reviews.decide import decide
 from culpa.tasks.runs import query
 from culpa.tasks.upkeep.inspect import inspect
 from culpa.tasks.views import use_current_views

@@ -16,10 +16,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from culpa.flows.page.bodies import Asking, Deciding, Undoing, Wanted
 from culpa.flows.page.security import CSRF_HEADER, HEADERS, Door
-from culpa.tasks.decide import Decided, Overtaken, Seen
 from culpa.tasks.errors import BadInput, Busy, CulpaError
 from culpa.tasks.queue import Desk, Gone, Shown, ask
 from culpa.tasks.report import wording
+from culpa.tasks.reviews.decide import Decided, Overtaken, Seen
 
 __all__ = ["make_app"]
 

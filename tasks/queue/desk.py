@@ -17,7 +17,6 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from culpa.tasks.decide import Decided, Overtaken, Seen, decide
 from culpa.tasks.errors import BadInput, Busy, CulpaError
 from culpa.tasks.queue.entries import Filter, Queue
 from culpa.tasks.queue.loaded import Loaded, load, stamp
@@ -25,6 +24,7 @@ from culpa.tasks.queue.progress import Progress, measure
 from culpa.tasks.queue.rows import RowView, read_rows
 from culpa.tasks.queue.standings import read_standings
 from culpa.tasks.queue.undoing import restore
+from culpa.tasks.reviews.decide import Decided, Overtaken, Seen, decide
 from culpa.tasks.runs import records
 from culpa.tasks.sql import statement
 from culpa.tasks.store import connect

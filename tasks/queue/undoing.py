@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from culpa.tasks.decide import Overtaken
 from culpa.tasks.errors import BadInput
+from culpa.tasks.reviews.decide import Overtaken
 
 __all__ = ["Restoring", "restore"]
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from culpa.flows.plain import flag, publish
-from culpa.tasks.decide import decide
 from culpa.tasks.explain import explain
+from culpa.tasks.reviews.decide import decide
 from culpa.tasks.runs import query
 from culpa.tasks.upkeep.inspect import inspect
 

@@ -14,8 +14,8 @@ import culpa.flows.flag  # noqa: F401  (the module, which the flow of its name h
 from culpa.flows import events
 from culpa.flows.notify import rows_waiting, told
 from culpa.flows.story import earlier_run
-from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput
+from culpa.tasks.reviews.decide import decide
 from culpa.tasks.settings import read_settings
 from tests.tasks.small_store import SmallRun, pets
 

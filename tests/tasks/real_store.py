@@ -12,7 +12,7 @@ import pandas as pd
 
 from culpa.flows.plain import clean, publish
 from culpa.tasks import store as stores
-from culpa.tasks.decide import decide
+from culpa.tasks.reviews.decide import decide
 
 CHEAPEST = {
     "proxy": "linear", "rounds": 0, "gate": "off", "calibrate": False, "faithfulness": False, "report": False,

@@ -12,10 +12,10 @@ from culpa.flows.plain import clean, flag, publish
 from culpa.influence.linear.growing import Growing
 from culpa.tasks.batch import base, sides
 from culpa.tasks.batch import score as batch_score
-from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.explain import explain
 from culpa.tasks.ingest import ingest
+from culpa.tasks.reviews.decide import decide
 from culpa.tasks.runs import query
 from culpa.tasks.score import score
 from culpa.tasks.settings import read_settings

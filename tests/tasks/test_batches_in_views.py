@@ -7,11 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput
 from culpa.tasks.explain import explain
 from culpa.tasks.groups import groups_of
 from culpa.tasks.report import write_report
+from culpa.tasks.reviews.decide import decide
 from tests.tasks.small_store import HARMFUL, PETS, SmallRun, ask, come_onto, pets, small_run
 
 FULL, FIRST, SECOND = "aaaaaaaaaaaa", "bbbbbbbbbbbb", "cccccccccccc"

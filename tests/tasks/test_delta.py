@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.publish import publish
+from culpa.tasks.reviews.decide import decide
 from culpa.tasks.sinks import delta as sink
 from culpa.tasks.sinks.fitting import Fitted
 from tests.tasks.small_store import HARMFUL, PETS, pets, small_run

@@ -5,10 +5,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput
 from culpa.tasks.evidence import SCHEMA
 from culpa.tasks.explain import explain
+from culpa.tasks.reviews.decide import decide
 from tests.tasks.small_store import PET_SCORES, PETS, pets, small_run
 
 OUTVOTED = {

@@ -11,11 +11,11 @@ import pytest
 
 from culpa.flows.command import answer
 from culpa.flows.plain import clean, flag, publish
-from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput
 from culpa.tasks.evidence import SCHEMA
 from culpa.tasks.groups import groups_of
 from culpa.tasks.outside import without_words
+from culpa.tasks.reviews.decide import decide
 from culpa.tasks.runs import list_runs
 from culpa.tasks.upkeep.export import export_store, restore_store
 from culpa.tasks.upkeep.inspect import inspect

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from culpa.tasks import outputs, owners
-from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.publish import publish
+from culpa.tasks.reviews.decide import decide
 from culpa.tasks.settings import read_settings
 from culpa.tasks.sinks import partitioned
 from culpa.tasks.store import connect

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.fetching import fetch
 from culpa.tasks.publish import publish
+from culpa.tasks.reviews.decide import decide
 from culpa.tasks.runs import find_run
 from culpa.tasks.settings import read_settings
 from culpa.tasks.sinks import postgres as sink

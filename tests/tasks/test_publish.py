@@ -15,9 +15,9 @@ import pytest
 
 from culpa.tasks import balance, formats, manifest, outputs, sides, store
 from culpa.tasks import publish as publishing
-from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.publish import publish
+from culpa.tasks.reviews.decide import decide
 from tests.tasks.small_store import HARMFUL, PETS, ask, pets, small_run
 
 

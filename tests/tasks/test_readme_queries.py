@@ -7,8 +7,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from culpa.tasks.decide import decide
 from culpa.tasks.evidence import SCHEMA
+from culpa.tasks.reviews.decide import decide
 from culpa.tasks.store import transaction
 from tests.tasks.small_store import HARMFUL, PET_SCORES, PETS, SmallRun, ask, come_onto, pets, small_run
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from culpa.flows.command import answer
-from culpa.tasks.decide import decide
 from culpa.tasks.errors import Refused
+from culpa.tasks.reviews.decide import decide
 from culpa.tasks.settings import read_settings
 from culpa.tasks.store import transaction
 from tests.tasks.small_store import HARMFUL, PETS, ask, come_onto, pets, small_run

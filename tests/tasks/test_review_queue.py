@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from culpa.tasks.decide import decide
+from culpa.tasks.reviews.decide import decide
 from culpa.tasks.store import transaction
 from tests.tasks.small_store import PET_SCORES, PETS, SmallRun, ask, pets, small_run
 

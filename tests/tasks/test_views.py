@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from culpa.tasks import views
-from culpa.tasks.decide import decide
 from culpa.tasks.evidence import SCHEMA
+from culpa.tasks.reviews.decide import decide
 from culpa.tasks.store import connect
 from tests.tasks.small_store import HARMFUL, PET_SCORES, PETS, ask, pets, small_run
 

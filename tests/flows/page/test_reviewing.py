@@ -6,10 +6,10 @@ import sys
 import pytest
 
 from culpa.tasks import store as stores
-from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput
 from culpa.tasks.queue import Filter
 from culpa.tasks.queue import desk as desks
+from culpa.tasks.reviews.decide import decide
 from tests.flows.page.served import IMAGE, LABEL, Visitor, served, zoo
 from tests.tasks.small_store import HARMFUL, PETS, ask, pets, small_run
 

@@ -9,10 +9,10 @@ import pytest
 
 from culpa.flows import plain
 from culpa.flows.command import answer
-from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput, Refused
 from culpa.tasks.proving.gate import gate
 from culpa.tasks.publish import publish
+from culpa.tasks.reviews.decide import decide
 from culpa.tasks.runs import query
 from culpa.tasks.store import connect
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.report import write_report
 from culpa.tasks.report.figures import MOST_POINTS, read_figures
+from culpa.tasks.reviews.decide import decide
 from culpa.tasks.store import transaction
 from tests.tasks.report.proven_store import HOSTILE, flagged, proven
 from tests.tasks.small_store import HARMFUL, SmallRun, small_run

@@ -8,9 +8,9 @@ import pytest
 
 from culpa.flows.command import answer
 from culpa.tasks import store as stores
-from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.publish import publish
+from culpa.tasks.reviews.decide import decide
 from culpa.tasks.upkeep.export import export_store, restore_store
 from culpa.tasks.upkeep.inspect import inspect
 from tests.tasks.real_store import GUARDS, real_store

@@ -7,8 +7,8 @@ import pytest
 
 from culpa.flows.command import answer
 from culpa.tasks import store as stores
-from culpa.tasks.decide import decide
 from culpa.tasks.errors import BadInput
+from culpa.tasks.reviews.decide import decide
 from culpa.tasks.upkeep.inspect import inspect
 from culpa.tasks.upkeep.prune import WHOLLY, prune
 from tests.tasks.real_store import carried, cleaned, pets_table, real_store

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from culpa.tasks.errors import BadInput
-from culpa.tasks.spreadsheet import read_sheet
+from culpa.tasks.reviews.spreadsheet import read_sheet
 
 __all__ = ["COLUMNS", "ENDINGS", "PROPOSALS", "proposals_of", "read_decisions"]
 

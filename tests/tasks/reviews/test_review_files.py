@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from culpa.flows.command import answer
-from culpa.tasks.decide import decide, decide_from_csv
 from culpa.tasks.errors import BadInput
-from culpa.tasks.review_export import export_review
-from culpa.tasks.review_import import import_review
+from culpa.tasks.reviews.decide import decide, decide_from_csv
+from culpa.tasks.reviews.review_export import export_review
+from culpa.tasks.reviews.review_import import import_review
 from culpa.tasks.store import transaction
 from tests.tasks.small_store import HARMFUL, PET_SCORES, PETS, SmallRun, ask, pets, small_run
 

@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from culpa.tasks.decision_checks import DECISIONS
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.outputs import Drafts
 from culpa.tasks.private import owner_only
+from culpa.tasks.reviews.decision_checks import DECISIONS
+from culpa.tasks.reviews.spreadsheet import write_sheet
 from culpa.tasks.runs import Run, find_run
-from culpa.tasks.spreadsheet import write_sheet
 from culpa.tasks.sql import filled, literal, quoted
 from culpa.tasks.store import connect
 from culpa.tasks.views import columns_of, present_data, use_current_views, view_names

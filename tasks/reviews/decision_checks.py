@@ -56,7 +56,7 @@ def check_rows(connection: duckdb.DuckDBPyConnection, dataset: str | None) -> No
 
 def check_labels(connection: duckdb.DuckDBPyConnection, what: str) -> None:
     """Refuse new labels that cannot be, and to touch trusted rows."""
-    refused = connection.execute(statement("refused_decisions")).fetchall()
+    refused = connection.execute(statement("reviews/refused_decisions")).fetchall()
     refuse([_complaint(f"{what} {line if what == 'line' else repr(row)}", *rest) for line, row, *rest in refused])
 
 

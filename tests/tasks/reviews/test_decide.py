@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from culpa.tasks.decide import decide, decide_from_csv
 from culpa.tasks.errors import BadInput
+from culpa.tasks.reviews.decide import decide, decide_from_csv
 from culpa.tasks.store import transaction
 from tests.tasks.small_store import HARMFUL, PET_SCORES, PETS, SmallRun, ask, pets, small_run
 

@@ -15,8 +15,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from culpa.tasks.decision_checks import check_labels, check_rows, check_words, refuse
-from culpa.tasks.decision_files import read_decisions
+from culpa.tasks.reviews.decision_checks import check_labels, check_rows, check_words, refuse
+from culpa.tasks.reviews.decision_files import read_decisions
 from culpa.tasks.sql import statement
 from culpa.tasks.store import transaction
 from culpa.tasks.views import use_current_views
@@ -49,8 +49,8 @@ def import_review(store: Path, path: Path, *, by: str | None = None, dataset: st
     with transaction(Path(store)) as connection:
         use_current_views(connection, up_to="current_decisions")
         connection.register("proposals", proposals)
-        connection.execute(statement("decide"), {"dataset": dataset})
-        connection.execute(statement("review_import"))
+        connection.execute(statement("reviews/decide"), {"dataset": dataset})
+        connection.execute(statement("reviews/review_import"))
         settled = connection.execute("SELECT line, row_id, fate, newer_by, newer_at FROM settled").fetchall()
         _check_known(settled)
         connection.execute(

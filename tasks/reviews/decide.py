@@ -11,9 +11,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from culpa.tasks.decision_checks import check_labels, check_rows, check_words
-from culpa.tasks.decision_files import proposals_of, read_decisions
 from culpa.tasks.errors import CulpaError
+from culpa.tasks.reviews.decision_checks import check_labels, check_rows, check_words
+from culpa.tasks.reviews.decision_files import proposals_of, read_decisions
 from culpa.tasks.sql import statement
 from culpa.tasks.store import transaction
 from culpa.tasks.views import use_current_views
@@ -85,7 +85,7 @@ def _append(
     with transaction(Path(store), wait_seconds=wait_seconds) as connection:
         use_current_views(connection, up_to="current_decisions")
         connection.register("proposals", proposals)
-        connection.execute(statement("decide"), {"dataset": dataset})
+        connection.execute(statement("reviews/decide"), {"dataset": dataset})
         check_rows(connection, dataset)
         check_labels(connection, what)
         if seen is not None:
@@ -103,7 +103,7 @@ def _append(
 
 
 def _check_seen(connection: duckdb.DuckDBPyConnection, seen: Seen) -> None:
-    newer = connection.execute(statement("newer_decisions"), {"decision_id": seen.decision_id}).fetchall()
+    newer = connection.execute(statement("reviews/newer_decisions"), {"decision_id": seen.decision_id}).fetchall()
     if newer:
         raise Overtaken(f"{newer[0][1]} decided on row {newer[0][0]!r} after you had opened it; nothing was written")
     changed = connection.execute("SELECT row_id FROM proposed WHERE row_hash <> ?", [seen.row_hash]).fetchall()
