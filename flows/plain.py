@@ -16,7 +16,7 @@ from culpa.tasks.ingest import ingest
 from culpa.tasks.locations import Location
 from culpa.tasks.proving.check import check
 from culpa.tasks.proving.gate import gate
-from culpa.tasks.publish import publish as publish_step
+from culpa.tasks.publishing.publish import publish as publish_step
 from culpa.tasks.report import write_report
 from culpa.tasks.score import score
 from culpa.tasks.settings import Source, read_settings

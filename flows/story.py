@@ -23,7 +23,7 @@ from culpa.tasks.summary import summarize
 if TYPE_CHECKING:
     from culpa.tasks.ingest import Ingested
     from culpa.tasks.proving.write_gate import Gated
-    from culpa.tasks.publish import Published
+    from culpa.tasks.publishing.publish import Published
     from culpa.tasks.tag import TagSummary
 
 P = ParamSpec("P")

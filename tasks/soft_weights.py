@@ -5,10 +5,10 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from culpa.tasks.balance import weigh
 from culpa.tasks.outputs import Drafts
+from culpa.tasks.publishing.balance import weigh
+from culpa.tasks.publishing.sides import Drafted
 from culpa.tasks.runs import Run
-from culpa.tasks.sides import Drafted
 from culpa.tasks.sql import filled, literal
 
 __all__ = ["write_weights"]

@@ -14,15 +14,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from culpa.tasks import manifest
 from culpa.tasks.delta import LOG, opened, plainly
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.extras import needed
 from culpa.tasks.locations import Location
 from culpa.tasks.outputs import Drafts, checksum, remove, sweep
 from culpa.tasks.places import Places
+from culpa.tasks.publishing import manifest
+from culpa.tasks.publishing.sides import Drafted
 from culpa.tasks.runs import Run
-from culpa.tasks.sides import Drafted
 from culpa.tasks.sinks.fitting import check_fits, fitted
 from culpa.tasks.sinks.folders import PLAN, RUN, beside_folder, check_folder
 from culpa.tasks.sinks.partitioned import check_partitions

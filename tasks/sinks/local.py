@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from culpa.tasks import manifest
 from culpa.tasks.locations import Location
 from culpa.tasks.outputs import Drafts, sweep
 from culpa.tasks.places import Places
-from culpa.tasks.sides import Drafted
+from culpa.tasks.publishing import manifest
+from culpa.tasks.publishing.sides import Drafted
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,14 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from culpa.tasks import manifest
 from culpa.tasks.errors import BadInput
 from culpa.tasks.locations import Location
 from culpa.tasks.nearest import nearest
 from culpa.tasks.outputs import Drafts, sweep
 from culpa.tasks.places import Places
+from culpa.tasks.publishing import manifest
+from culpa.tasks.publishing.sides import CHUNK_ROWS, Drafted
 from culpa.tasks.runs import Run
-from culpa.tasks.sides import CHUNK_ROWS, Drafted
 from culpa.tasks.sinks.folders import beside_folder, check_folder, mark
 from culpa.tasks.sinks.read_back import check_same
 from culpa.tasks.sql import literal

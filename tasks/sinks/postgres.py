@@ -16,14 +16,14 @@ from urllib.parse import urldefrag
 
 import pyarrow as pa
 
-from culpa.tasks import manifest
 from culpa.tasks.errors import BadInput
 from culpa.tasks.locations import Location
 from culpa.tasks.outputs import Drafts
 from culpa.tasks.places import Places
 from culpa.tasks.postgres import rows_of, session, table_named
+from culpa.tasks.publishing import manifest
+from culpa.tasks.publishing.sides import Drafted, quarantine_schema
 from culpa.tasks.runs import Run
-from culpa.tasks.sides import Drafted, quarantine_schema
 from culpa.tasks.sinks.fitting import check_fits, fitted
 from culpa.tasks.sinks.read_back import check_same
 from culpa.tasks.sql import literal, quoted

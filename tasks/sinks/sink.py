@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from culpa.tasks.locations import Location
 from culpa.tasks.outputs import Drafts
 from culpa.tasks.places import Places
-from culpa.tasks.sides import Drafted
+from culpa.tasks.publishing.sides import Drafted
 
 
 class Sink(Protocol):

@@ -12,14 +12,14 @@ from hashlib import md5, sha256
 from pathlib import Path
 from typing import Any
 
-from culpa.tasks import manifest
 from culpa.tasks.errors import CulpaError
 from culpa.tasks.fetching.urls import file_system, plainly
 from culpa.tasks.locations import Location, last_name
 from culpa.tasks.outputs import Drafts
 from culpa.tasks.places import Places, named_after
+from culpa.tasks.publishing import manifest
+from culpa.tasks.publishing.sides import Drafted
 from culpa.tasks.runs import Run
-from culpa.tasks.sides import Drafted
 
 BLOCK = 1 << 20
 PART = 16 * BLOCK  # bytes of a part of a large upload; s3's ETag is the hash of the parts' hashes

@@ -7,11 +7,11 @@ from typing import Any
 
 import duckdb
 
-from culpa.tasks.balance import ROW_CHECKSUM
 from culpa.tasks.errors import BadInput
 from culpa.tasks.formats import ending
 from culpa.tasks.locations import is_url
 from culpa.tasks.outputs import checksum
+from culpa.tasks.publishing.balance import ROW_CHECKSUM
 from culpa.tasks.sinks.folders import DELTA, is_folder
 
 __all__ = ["changed_files"]

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from culpa.tasks import store as stores
 from culpa.tasks.evidence import SCHEMA
-from culpa.tasks.publish import Published, publish
+from culpa.tasks.publishing.publish import Published, publish
 from culpa.tasks.runs import find_run
 from culpa.tasks.settings import Settings
 from culpa.tasks.tag import TagSummary, tag_run

@@ -12,7 +12,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from culpa.tasks.errors import BadInput, CulpaError
-from culpa.tasks.publish import publish
+from culpa.tasks.publishing.publish import publish
 from culpa.tasks.reviews.decide import decide
 from culpa.tasks.sinks import delta as sink
 from culpa.tasks.sinks.fitting import Fitted

@@ -16,7 +16,7 @@ import pytest
 
 from culpa.tasks import migrate, store
 from culpa.tasks.errors import CulpaError
-from culpa.tasks.publish import publish
+from culpa.tasks.publishing.publish import publish
 from culpa.tasks.reviews.decide import decide
 from culpa.tasks.runs import list_runs
 from tests.tasks.small_store import ask

@@ -15,7 +15,7 @@ import pytest
 
 from culpa.tasks import outputs, owners
 from culpa.tasks.errors import BadInput, CulpaError
-from culpa.tasks.publish import publish
+from culpa.tasks.publishing.publish import publish
 from culpa.tasks.reviews.decide import decide
 from culpa.tasks.settings import read_settings
 from culpa.tasks.sinks import partitioned

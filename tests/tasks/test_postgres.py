@@ -16,7 +16,7 @@ import pytest
 
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.fetching import fetch
-from culpa.tasks.publish import publish
+from culpa.tasks.publishing.publish import publish
 from culpa.tasks.reviews.decide import decide
 from culpa.tasks.runs import find_run
 from culpa.tasks.settings import read_settings

@@ -20,7 +20,7 @@ import pytest
 from culpa.flows.command import answer
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.locations import as_location, redacted
-from culpa.tasks.publish import publish
+from culpa.tasks.publishing.publish import publish
 from culpa.tasks.reviews.decide import decide
 from culpa.tasks.settings import read_settings
 from culpa.tasks.sinks import urls

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from culpa.tasks.restore import restored, select_list
+from culpa.tasks.publishing.restore import restored, select_list
 from culpa.tasks.runs import find_run
 from tests.tasks.tables import animals, ask, ingested, saved
 

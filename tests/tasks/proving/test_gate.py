@@ -11,7 +11,7 @@ from culpa.flows import plain
 from culpa.flows.command import answer
 from culpa.tasks.errors import BadInput, Refused
 from culpa.tasks.proving.gate import gate
-from culpa.tasks.publish import publish
+from culpa.tasks.publishing.publish import publish
 from culpa.tasks.reviews.decide import decide
 from culpa.tasks.runs import query
 from culpa.tasks.store import connect

@@ -9,7 +9,7 @@ import pytest
 from culpa.flows.command import answer
 from culpa.tasks import store as stores
 from culpa.tasks.errors import BadInput, CulpaError
-from culpa.tasks.publish import publish
+from culpa.tasks.publishing.publish import publish
 from culpa.tasks.reviews.decide import decide
 from culpa.tasks.upkeep.export import export_store, restore_store
 from culpa.tasks.upkeep.inspect import inspect

@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from culpa.tasks import balance, formats, manifest, outputs, sides, store
-from culpa.tasks import publish as publishing
+from culpa.tasks import formats, outputs, store
 from culpa.tasks.errors import BadInput, CulpaError
-from culpa.tasks.publish import publish
+from culpa.tasks.publishing import balance, manifest, sides
+from culpa.tasks.publishing import publish as publishing
+from culpa.tasks.publishing.publish import publish
 from culpa.tasks.reviews.decide import decide
 from tests.tasks.small_store import HARMFUL, PETS, ask, pets, small_run
 

@@ -58,7 +58,7 @@ def check_new_labels(connection: duckdb.DuckDBPyConnection, run: Run, kind: str)
     Errors: BadInput naming the first few decisions.
     """
     known = {"classes": list(run.classes), "task": run.task, "whole": kind in INTEGERS and not run.classes}
-    bad = connection.execute(filled("impossible_labels", kind=kind), known).fetchall()
+    bad = connection.execute(filled("publishing/impossible_labels", kind=kind), known).fetchall()
     if bad:
         named = ", ".join(f"decision {number} makes row {row} {label!r}" for number, row, label in bad)
         needed = f"one of {', '.join(run.classes[:20])}" if run.classes else f"a number that fits {kind}"
@@ -111,7 +111,7 @@ def _dropped_too_much_of_a_class(connection: duckdb.DuckDBPyConnection, most: fl
 
 
 def _not_seen(connection: duckdb.DuckDBPyConnection, run: Run) -> list[str]:
-    rows = [row for (row,) in connection.execute(statement("unseen"), {"run_id": run.run_id}).fetchall()]
+    rows = [row for (row,) in connection.execute(statement("publishing/unseen"), {"run_id": run.run_id}).fetchall()]
     if not rows:
         return []
     return [

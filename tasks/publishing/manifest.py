@@ -10,10 +10,10 @@ from typing import Any
 
 import duckdb
 
-from culpa.tasks.balance import Side
-from culpa.tasks.guards import Guards
 from culpa.tasks.locations import Location, last_name
 from culpa.tasks.outputs import checksum, size
+from culpa.tasks.publishing.balance import Side
+from culpa.tasks.publishing.guards import Guards
 from culpa.tasks.runs import Run, records
 
 FORMAT = 1

@@ -8,12 +8,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from culpa.tasks.balance import Side, check_balance, weigh, weigh_input
 from culpa.tasks.formats import TableWriter, writing
 from culpa.tasks.outputs import Drafts
 from culpa.tasks.places import Places
-from culpa.tasks.plan import label_column
-from culpa.tasks.restore import restored, select_list
+from culpa.tasks.publishing.balance import Side, check_balance, weigh, weigh_input
+from culpa.tasks.publishing.plan import label_column
+from culpa.tasks.publishing.restore import restored, select_list
 from culpa.tasks.runs import Run
 from culpa.tasks.sql import quoted
 from culpa.tasks.views import file_names, relabelled_sql, stored_columns

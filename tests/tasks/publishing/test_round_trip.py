@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from culpa.tasks.ingest import ingest
-from culpa.tasks.publish import Published
+from culpa.tasks.publishing.publish import Published
 from culpa.tasks.settings import read_settings
 from culpa.tasks.work import claim
 from tests.tasks.small_store import HARMFUL, SmallRun, ask, write_scores

@@ -13,19 +13,19 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from culpa.tasks import manifest
 from culpa.tasks.errors import CulpaError
-from culpa.tasks.guards import Guards, check_guards
 from culpa.tasks.locations import Location
 from culpa.tasks.memory import limit_memory
 from culpa.tasks.outputs import Drafts
 from culpa.tasks.outside import attach_data, outside_data
-from culpa.tasks.plan import make_plan, outcomes
 from culpa.tasks.proving.gate import check_judged
 from culpa.tasks.proving.write_gate import Gated
+from culpa.tasks.publishing import manifest
+from culpa.tasks.publishing.guards import Guards, check_guards
+from culpa.tasks.publishing.plan import make_plan, outcomes
+from culpa.tasks.publishing.sides import Drafted, Progress, write_sides
 from culpa.tasks.runs import Run, find_run
 from culpa.tasks.settings import Options
-from culpa.tasks.sides import Drafted, Progress, write_sides
 from culpa.tasks.sinks.choose import sink_of
 from culpa.tasks.sinks.sink import Sink
 from culpa.tasks.soft_weights import write_weights

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from culpa.tasks.errors import BadInput, Refused
-from culpa.tasks.publish import publish
+from culpa.tasks.publishing.publish import publish
 from culpa.tasks.reviews.decide import decide
 from culpa.tasks.store import transaction
 from tests.tasks.small_store import HARMFUL, PET_SCORES, SmallRun, ask, pets

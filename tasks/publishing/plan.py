@@ -3,8 +3,8 @@
 import duckdb
 import pyarrow as pa
 
-from culpa.tasks.balance import ROW_CHECKSUM
-from culpa.tasks.guards import check_new_labels
+from culpa.tasks.publishing.balance import ROW_CHECKSUM
+from culpa.tasks.publishing.guards import check_new_labels
 from culpa.tasks.runs import Run, check_judged_by_rule
 from culpa.tasks.sql import filled, literal
 from culpa.tasks.views import stored_columns, use_current_views
@@ -17,7 +17,7 @@ def make_plan(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
     """
     check_judged_by_rule(run)
     use_current_views(connection)
-    connection.execute(filled("plan", run=literal(run.run_id), checksum=ROW_CHECKSUM))
+    connection.execute(filled("publishing/plan", run=literal(run.run_id), checksum=ROW_CHECKSUM))
     check_new_labels(connection, run, label_column(connection, run)[1])
 
 
