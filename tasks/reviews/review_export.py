@@ -76,7 +76,7 @@ def export_review(
         use_current_views(connection)
         run = find_run(connection, _latest(connection, dataset))
         query = filled(
-            "review_export",
+            "reviews/review_export",
             own=_own(connection, run, as_text=kind != ".parquet"),
             data=present_data(connection, run),
             dataset=literal(run.dataset),
