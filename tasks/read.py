@@ -102,10 +102,11 @@ def _check_columns(source: Source, settings: Settings) -> None:
     asked = {"label": (settings.label,), "key": (settings.key,) if settings.key else (), "ignore": settings.ignore}
     asked |= {role: getattr(settings, role) for role in CHOSEN}
     asked["source-column"] = (settings.source_column,) if settings.source_column else ()
+    known = set(source.schema.names)
     for option, names in asked.items():
         for name in names:
-            if name not in source.schema.names:
-                raise BadInput(f"{source.name} has no column {name!r} (--{option}){nearest(name, source.schema.names)}")
+            if name not in known:
+                raise BadInput(f"{source.name} has no column {name!r} (--{option}){nearest(name, known)}")
 
 
 def _profiles(connection: duckdb.DuckDBPyConnection, settings: Settings) -> dict[str, Profile]:
@@ -121,13 +122,14 @@ def _columns(
     declared: bool,
 ) -> tuple[Column, ...]:
     wanted: dict[str, Role] = {name: role for role in CHOSEN for name in getattr(settings, role)}
+    ignored = set(settings.ignore)
     found = []
     for name, kind in columns_of(connection, "data").items():
         if name == label.column:
             found.append(Column(name, kind, "label", False, label.task))
         elif name == settings.key:
             found.append(Column(name, kind, "key", False, "names the rows"))
-        elif name in settings.ignore:
+        elif name in ignored:
             found.append(Column(name, kind, "ignored", False, "chosen by the user"))
         elif name in wanted:
             found.append(roles.chosen(connection, "data", profiles[name], wanted[name]))

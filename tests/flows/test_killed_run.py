@@ -15,9 +15,9 @@ import pytest
 
 from culpa.tasks.store import connect
 
-MOMENTS = 4
+MOMENTS = 6
 ROWS = 300
-HOW = ("--proxy", "linear", "--seeds", "2", "--no-calibrate", "--no-faithfulness", "--plain", "--json")
+HOW = ("--proxy", "linear", "--gate", "off", "--no-calibrate", "--no-faithfulness", "--plain", "--json")
 OUTPUTS = ("cleaned.parquet", "cleaned.quarantine.parquet", "cleaned.manifest.json")
 
 
