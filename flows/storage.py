@@ -46,6 +46,8 @@ def prune(
     lines = ", ".join(f"{count:,} {table}" for table, count in pruned.lines.items())
     verb = "would be forgotten" if dry_run else "forgotten"
     print(f"{verb}: {lines or 'nothing'} of {len(pruned.runs)} runs{_named(pruned.runs)}")
+    if pruned.models:
+        print(f"  and {pruned.models} kept models of full runs that others have replaced")
     if pruned.runs and not dry_run:
         gone = (pruned.bytes_before - pruned.bytes_after) / 1e6
         print(f"  the file is {gone:,.1f} MB smaller, {pruned.bytes_free / 1e6:,.1f} MB in it are free for later runs")

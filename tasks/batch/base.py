@@ -7,6 +7,7 @@ fit: nothing else depends on it.
 """
 
 import shutil
+from collections.abc import Collection
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +34,7 @@ __all__ = [
     "part",
     "sample",
     "sort_members",
+    "sweep",
     "would_be_stale",
 ]
 
@@ -131,6 +133,15 @@ def keep(store: Path, run_id: str, onto: str, seed: int, folder: Path, base: Bas
         draft.rename(final)
     except (OSError, SafetensorError):  # a full disk, or another batch was faster: the next one fits again
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def sweep(store: Path, roots: Collection[str]) -> int:
+    """Take away the models kept for full runs other than `roots`, which no batch will ask for; gives their number."""
+    there = [one for one in _root(store).glob("*-*-*.*") if one.is_dir()]
+    gone = [one for one in there if one.name.partition("-")[0] not in roots]
+    for one in gone:
+        shutil.rmtree(one, ignore_errors=True)
+    return len(gone)
 
 
 def _name(onto: str, seed: int) -> str:

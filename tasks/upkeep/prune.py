@@ -2,7 +2,8 @@
 
 Of a run that is older than asked, and no part of what its data set is now, everything that scoring, tagging and the
 gate found goes, but for the tags and reasons of flagged rows: with decisions, outcomes, runs and rows they answer for
-ever why a row is missing. A run without scores is not published again; flagging its data again makes them anew.
+ever why a row is missing. A run without scores is not published again; flagging its data again makes them anew. Models
+kept beside the store for batches onto a full run that another has replaced go too.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 
+from culpa.tasks.batch import base
 from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.sql import quoted, statement
 from culpa.tasks.store import connect, transaction
@@ -34,6 +36,7 @@ class Pruned:
     bytes_before: int
     bytes_after: int  # of the file; the same in a dry run
     bytes_free: int  # within the file, which later runs fill first
+    models: int = 0  # that were kept for batches
 
 
 def prune(store: Path, keep_days: float, *, dry_run: bool = False) -> Pruned:
@@ -56,10 +59,12 @@ def prune(store: Path, keep_days: float, *, dry_run: bool = False) -> Pruned:
             runs, lines = _old_runs(connection, before)
             for run_id in runs:
                 _forget(connection, run_id)
+            roots = connection.execute("SELECT run_id FROM current_runs WHERE onto IS NULL").fetchall()
         free = _give_back(store)
     except duckdb.Error as error:
         raise CulpaError(f"the store {store} cannot be pruned: {error}") from error
-    return Pruned(runs, lines, bytes_before, store.stat().st_size, free)
+    models = base.sweep(store, {root for (root,) in roots})
+    return Pruned(runs, lines, bytes_before, store.stat().st_size, free, models)
 
 
 def _old_runs(connection: duckdb.DuckDBPyConnection, before: datetime) -> tuple[tuple[str, ...], dict[str, int]]:
