@@ -129,7 +129,8 @@ def _another(
         name = _main(prepared, settings)
     other = judge_of(name, options=proxy_options(prepared, settings))
     try:
-        return {other.name: small_to_large(trials, other, proof.stop, seeds=SLOW_SEEDS, seed=settings.seed)}
+        seeds = min(settings.seeds, SLOW_SEEDS)
+        return {other.name: small_to_large(trials, other, proof.stop, seeds=seeds, seed=settings.seed)}
     except ValueError:  # it informs, and no proof hangs on it
         return {}
 
