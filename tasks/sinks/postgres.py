@@ -1,10 +1,12 @@
 """Tables of a PostgreSQL database: `postgresql://host/db#schema.table`, its quarantine `table_quarantine` beside it.
 
 The place is one text, as every other place is: it is remembered with the run, and a publish without --out finds it.
-Everything happens in one transaction: fresh tables are filled, read back, and take the names of the old ones, and the
-manifest takes its row in `culpa_manifests` of the same schema. Readers see the old tables or the new, always whole.
-Grants and indexes of the old tables go with them; where a view depends on one, the database refuses, and nothing
-changes.
+Everything happens in one transaction: fresh tables are filled and read back, the rows of the old tables give way to
+theirs, and the manifest takes its row in `culpa_manifests` of the same schema. Readers wait for nothing and see the old
+rows or the new ones, always whole; grants, indexes and views stay. Where the columns are others than before, the fresh
+tables take the names of the old ones: then grants and indexes go, where a view depends on one the database refuses and
+nothing changes, and a reader whose snapshot is older than the new table sees it empty (so it is with every table that
+is made anew: https://www.postgresql.org/docs/current/mvcc-caveats.html).
 """
 
 import json
@@ -16,7 +18,7 @@ from urllib.parse import urldefrag
 
 import pyarrow as pa
 
-from culpa.tasks.errors import BadInput
+from culpa.tasks.errors import BadInput, CulpaError
 from culpa.tasks.locations import Location
 from culpa.tasks.outputs import Drafts
 from culpa.tasks.places import Places
@@ -34,6 +36,11 @@ SUFFIXES = {"clean": "", "quarantine": "_quarantine", "weights": "_weights"}
 LONGEST_NAME = 63  # bytes: PostgreSQL cuts longer names off
 SEALED = "SELECT manifest FROM {manifests} WHERE table_name = {name}"
 CHECKSUM = "SELECT count(*), CAST(coalesce(sum(hashtextextended(CAST(t AS text), 0)), 0) AS text) FROM {table} AS t"
+COLUMNS = """
+    SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
+    WHERE attrelid = (SELECT oid FROM pg_class WHERE oid = to_regclass({table}) AND relkind = 'r')
+      AND attnum > 0 AND NOT attisdropped
+    ORDER BY attnum"""
 MANIFESTS = """
     CREATE TABLE IF NOT EXISTS {manifests} (
         table_name text PRIMARY KEY, run text NOT NULL, manifest jsonb NOT NULL,
@@ -116,12 +123,24 @@ class PostgresTables:
             for role, one in drafted.items():
                 sealed["files"][role]["table"] = self._fill(cursor, role, one)
             for role in self.roles:
-                cursor.execute(f"DROP TABLE IF EXISTS {self._table(role)}")
-                cursor.execute(f"ALTER TABLE {self._fresh(role)} RENAME TO {quoted(self._name(role))}")
+                self._replace(cursor, role, sealed["files"][role]["table"])
             cursor.execute(MANIFESTS.format(manifests=self._manifests))
             text = literal(manifest.as_text(sealed))
             cursor.execute(REMEMBER.format(**self._names, run=literal(self.run.run_id), text=text))
             cursor.connection.commit()
+
+    def _replace(self, cursor: Any, role: str, weight: list[Any]) -> None:
+        """Put the fresh rows in place of the old ones: into the same table where its columns are the same."""
+        table, fresh = self._table(role), self._fresh(role)
+        if _columns(cursor, table) != _columns(cursor, fresh):
+            cursor.execute(f"DROP TABLE IF EXISTS {table}")
+            cursor.execute(f"ALTER TABLE {fresh} RENAME TO {quoted(self._name(role))}")
+            return
+        cursor.execute(f"DELETE FROM {table}")  # a table that is truncated is empty to all who began to read before
+        cursor.execute(f"INSERT INTO {table} SELECT * FROM {fresh}")
+        cursor.execute(f"DROP TABLE {fresh}")
+        if _weighed(cursor, table) != weight:
+            raise CulpaError(f"the table {table} does not hold what was written into it: is there a trigger or a rule?")
 
     def _lock(self, cursor: Any) -> None:
         """Let publishes to the same tables wait for each other."""
@@ -217,6 +236,11 @@ def _by_family(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind) or pa.types.is_large_binary(kind):
         return pa.binary()
     return kind
+
+
+def _columns(cursor: Any, table: str) -> list[Any]:
+    """Names and types of a plain table's columns, in order; nothing of what is no such table."""
+    return list(rows_of(cursor, COLUMNS.format(table=literal(table))))
 
 
 def _weighed(cursor: Any, table: str) -> list[Any]:

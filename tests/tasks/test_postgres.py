@@ -251,6 +251,49 @@ def test_readers_always_see_a_whole_table_while_it_is_replaced(folder: Path, dat
     assert seen == {8, 9}
 
 
+def test_a_reader_who_began_before_reads_the_old_rows_to_the_end_and_a_view_and_an_index_stay(
+    folder: Path, database: str
+) -> None:
+    run = pets(folder)
+    run.publish(f"{database}#cleaned")
+    say(database, "CREATE VIEW heavy AS SELECT * FROM cleaned", "CREATE INDEX by_id ON cleaned (id)")
+    decide(run.store, ["r4"], "keep", by="ann")
+    with driver.connect(database) as connection, connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("SELECT count(*) FROM culpa_manifests")  # from here on it sees what there is now
+        cursor.fetchall()
+        run.publish(f"{database}#cleaned")
+        cursor.execute("SELECT count(*) FROM cleaned")
+        assert cursor.fetchall() == [(8,)]
+    assert told(database, "SELECT count(*) FROM heavy") == [(9,)]
+    assert told(database, "SELECT count(*) FROM pg_indexes WHERE indexname = 'by_id'") == [(1,)]
+    assert told(database, "SELECT count(*) FROM pg_class WHERE relname LIKE 'culpa_draft%'") == [(0,)]
+
+
+def test_a_table_whose_columns_have_changed_is_made_anew(folder: Path, database: str) -> None:
+    run = pets(folder)
+    run.publish(f"{database}#cleaned")
+    say(database, "ALTER TABLE cleaned ADD COLUMN seen boolean")
+    decide(run.store, ["r4"], "keep", by="ann")
+    run.publish(f"{database}#cleaned")
+    assert told(database, "SELECT count(*) FROM cleaned") == [(9,)]
+    assert told(database, "SELECT count(*) FROM pg_attribute WHERE attname = 'seen'") == [(0,)]
+
+
+def test_a_trigger_that_changes_what_is_written_is_found_out(folder: Path, database: str) -> None:
+    run = pets(folder)
+    run.publish(f"{database}#cleaned")
+    say(
+        database,
+        "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "CREATE TRIGGER eats BEFORE INSERT ON cleaned FOR EACH ROW EXECUTE FUNCTION nothing()",
+    )
+    decide(run.store, ["r4"], "keep", by="ann")
+    with pytest.raises(CulpaError, match="does not hold what was written into it: is there a trigger"):
+        run.publish(f"{database}#cleaned")
+    assert told(database, "SELECT count(*) FROM cleaned") == [(8,)]
+
+
 def test_a_table_that_culpa_did_not_write_is_never_replaced(folder: Path, database: str) -> None:
     fill(database, "cleaned", animals())
     with pytest.raises(BadInput, match="is there already, and culpa did not write it"):
