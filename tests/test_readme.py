@@ -34,11 +34,12 @@ def filled(text: str) -> str:
 
 
 def sparing(words: list[str]) -> list[str]:
-    """What lets a command for a whole table end sooner: one proxy, fewer trainings, no checks of the run by itself."""
+    """What lets a command for a whole table end sooner: one proxy, no proof where it does not speak of any."""
     if words[0] not in ("clean", "flag", "watch"):
         return []
     proxy = [] if "--proxy" in words else ["--proxy", "linear"]
-    return [*proxy, "--seeds", "2", "--no-calibrate", "--no-faithfulness"]
+    gate = [] if {"--gate", "--judge", "--reference"} & set(words) else ["--gate", "off"]
+    return [*proxy, *gate, "--seeds", "2", "--no-calibrate", "--no-faithfulness"]
 
 
 FLAG = ["flag", "train.parquet", "--label", "label", "--key", "id", "--plain", *sparing(["flag"])]
