@@ -137,8 +137,8 @@ def keep(store: Path, run_id: str, onto: str, seed: int, folder: Path, base: Bas
 
 def sweep(store: Path, roots: Collection[str]) -> int:
     """Take away the models kept for full runs other than `roots`, which no batch will ask for; gives their number."""
-    there = [one for one in _root(store).glob("*-*-*.*") if one.is_dir()]
-    gone = [one for one in there if one.name.partition("-")[0] not in roots]
+    kept = [one for one in _root(store).glob("[!.]*-*-*.*") if one.is_dir()]  # a hidden one is still being written
+    gone = [one for one in kept if one.name.partition("-")[0] not in roots]
     for one in gone:
         shutil.rmtree(one, ignore_errors=True)
     return len(gone)

@@ -1,5 +1,6 @@
 -- How the rows stand on which somebody has decided since decision $since: whether it settles the row, whether it no longer
--- stands or never did, the number of the last decision, and whether people disagree, by what each said last of the present content; a defer is no opinion.
+-- stands or never did, the number of the last decision, and whether people disagree, by what each said last of the present
+-- content; a defer is no opinion.
 WITH touched AS (SELECT DISTINCT row_id FROM grounded_decisions WHERE dataset = $dataset AND decision_id > $since),
 said AS (
     SELECT d.row_id, d.row_hash, d.reviewed_by,
